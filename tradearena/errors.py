@@ -1,0 +1,72 @@
+"""What can go wrong, as one tree: every error a user can cause is one sentence that says what, where and what to do.
+
+    TradeArenaError                 exit 1
+    ├── UsageError                  exit 2   the command line itself is wrong
+    │   └── UnknownName             exit 2   no such agent, dataset, policy or episode; offers the nearest
+    ├── CardError                   exit 1   a card or policy that cannot be read: file and line
+    ├── DataError                   exit 1   bars or recorded decisions that cannot be trusted: file, row, symbol, rule
+    ├── AgentError                  exit 1   an agent that cannot be opened, or that raised while deciding
+    ├── StoreError                  exit 1   an experiment file that cannot be written or read
+    │   └── DivergedError           exit 1   a recorded step that the same inputs no longer reproduce
+    ├── InvalidRun                  exit 3   too many malformed replies to count as a result
+    └── Interrupted                 exit 130 stopped by Ctrl-C or a signal; what was decided is kept
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TradeArenaError(Exception):
+    """Base of the tree; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(TradeArenaError):
+    """The command line asks for something that cannot be meant."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name nobody here bears. The message offers the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(set(known))
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+        super().__init__(f"no {kind} named '{name}'; {hint}")
+
+
+class CardError(TradeArenaError):
+    """An agent card, dataset card or policy that is missing, malformed or contradictory."""
+
+
+class DataError(TradeArenaError):
+    """Bars or recorded decisions that break a hard rule."""
+
+
+class AgentError(TradeArenaError):
+    """An agent that cannot be opened, or that raised while deciding."""
+
+
+class StoreError(TradeArenaError):
+    """An experiment file that cannot be opened, written or understood."""
+
+
+class DivergedError(StoreError):
+    """A recorded step that the same inputs no longer reproduce."""
+
+
+class InvalidRun(TradeArenaError):
+    """More than 5 % of the replies were malformed or lost: recorded, but no result."""
+
+    exit_code = 3
+
+
+class Interrupted(TradeArenaError):
+    """Stopped from outside; everything decided so far is on disk and the same command resumes."""
+
+    exit_code = 130

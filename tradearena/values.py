@@ -1,0 +1,287 @@
+"""The words everyone shares: frozen values that travel between the rooms, and no behaviour beyond reading them.
+
+Shapes: T bars, N symbols, K decisions. Money is in the dataset's currency, weights are fractions of NAV, times are UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+Labels: TypeAlias = NDArray[np.int16]
+Times: TypeAlias = NDArray[np.datetime64]
+
+Status: TypeAlias = Literal["ok", "repaired", "fallback", "error"]
+Severity: TypeAlias = Literal["flag", "minor", "major", "critical"]
+Scope: TypeAlias = Literal["symbol", "group", "portfolio"]
+
+TOLERANCE = 1e-9
+"""Absolute slack in weight units below which a limit counts as met: `sum([1/51] * 51)` exceeds 1 by 2e-16."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Validated bars of N symbols over T bar times, read-only.
+
+    `open, high, low, close` are NaN and `volume` is 0 where a symbol has no bar (`valid` is False there); `mark` is
+    the last known close, 0 before the first bar; `returns` are simple mark-to-mark returns, 0 where either is unknown.
+    `volume` is in shares or units, `inf` where the dataset has none. A bar may be seen from `end` on.
+    """
+
+    symbols: tuple[str, ...]
+    sectors: tuple[str, ...]
+    start: Times
+    end: Times
+    open: Array
+    high: Array
+    low: Array
+    close: Array
+    volume: Array
+    valid: Mask
+    mark: Array
+    returns: Array
+    bars_per_year: float
+
+    @classmethod
+    def of(
+        cls,
+        symbols: Sequence[str],
+        start: Times,
+        end: Times,
+        prices: tuple[Array, Array, Array, Array],
+        volume: Array,
+        *,
+        sectors: Sequence[str] | None = None,
+        bars_per_year: float,
+    ) -> Panel:
+        """Build a panel from four [T, N] price arrays (open, high, low, close; NaN = no bar) and a volume array."""
+        opened, high, low, close = (np.ascontiguousarray(price, dtype=np.float64) for price in prices)
+        valid = np.isfinite(close)
+        last = np.maximum.accumulate(np.where(valid, np.arange(len(close))[:, None], -1), axis=0)
+        mark = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), 0.0)
+        returns = np.zeros_like(mark)
+        np.divide(mark[1:] - mark[:-1], mark[:-1], out=returns[1:], where=mark[:-1] > 0)
+        arrays: list[NDArray[np.generic]] = [
+            np.asarray(start, dtype="datetime64[us]"),
+            np.asarray(end, dtype="datetime64[us]"),
+            opened,
+            high,
+            low,
+            close,
+            np.where(valid, np.asarray(volume, dtype=np.float64), 0.0),
+            valid,
+            mark,
+            returns,
+        ]
+        for array in arrays:
+            array.flags.writeable = False
+        names = tuple(symbols)
+        return cls(names, tuple(sectors or ("all",) * len(names)), *arrays, bars_per_year)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(self.end)
+
+    def until(self, t: int) -> Panel:
+        """The bars that have ended by the close of bar `t`, as read-only views."""
+        s = t + 1
+        return Panel(
+            self.symbols,
+            self.sectors,
+            self.start[:s],
+            self.end[:s],
+            self.open[:s],
+            self.high[:s],
+            self.low[:s],
+            self.close[:s],
+            self.volume[:s],
+            self.valid[:s],
+            self.mark[:s],
+            self.returns[:s],
+            self.bars_per_year,
+        )
+
+    @cached_property
+    def tradable(self) -> Mask:
+        """[T, N]: there is a bar and something changed hands in it."""
+        return self.valid & (self.volume > 0)
+
+    @cached_property
+    def sector_of(self) -> Labels:
+        """[N]: index of each symbol's sector among the sorted sector names."""
+        order = {name: index for index, name in enumerate(self.sector_names)}
+        return np.array([order[name] for name in self.sectors], dtype=np.int16)
+
+    @cached_property
+    def sector_names(self) -> tuple[str, ...]:
+        """Sector names, sorted."""
+        return tuple(sorted(set(self.sectors)))
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """[T]: SHA-256 of everything visible at the close of each bar, chained bar by bar."""
+        header = "\x1f".join((*self.symbols, *self.sectors)).encode()
+        link = hashlib.sha256(header + np.float64(self.bars_per_year).tobytes()).digest()
+        fields = np.stack((self.open, self.high, self.low, self.close, self.volume), axis=1)
+        stamps = np.stack((self.start.astype(np.int64), self.end.astype(np.int64)), axis=1)
+        links = []
+        for stamp, row in zip(stamps, fields, strict=True):
+            link = hashlib.sha256(link + stamp.tobytes() + row.tobytes()).digest()
+            links.append(link)
+        return tuple(links)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole panel: symbols, sectors, bars per year, times and bars."""
+        return self.digests[-1].hex()
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What the open of one bar did with the orders due there; arrays are [N], money is positive when paid.
+
+    `quantity` is signed and at most `ordered` in size; `cause` says per symbol why the rest was cancelled: "" (filled
+    or nothing ordered), "no bar", "position", "participation", "cost" or "cash".
+    """
+
+    t: int
+    decided: int
+    ordered: Array
+    quantity: Array
+    price: Array
+    commission: Array
+    spread: Array
+    impact: Array
+    cause: tuple[str, ...]
+
+    @property
+    def cost(self) -> float:
+        """Commission, half spread and impact of all symbols together."""
+        return float(self.commission.sum() + self.spread.sum() + self.impact.sum())
+
+
+class Mark(NamedTuple):
+    """The account and the paper books at the close of one bar. `borrow` is the fee charged at this close."""
+
+    t: int
+    nav: float
+    cash: float
+    owed: float
+    borrow: float
+    intent: float
+    approved: float
+    reference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The truth about the account at the close of bar t, in every feedback mode. Arrays are [N].
+
+    `committed` are the weights once the orders in flight have filled at today's close; `fill` is what the account
+    did since the decision before, None if nothing was due.
+    """
+
+    nav: float
+    cash: float
+    owed: float
+    shares: Array
+    in_flight: Array
+    weights: Array
+    committed: Array
+    fill: Fill | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an agent may see at the close of bar `t`: bars up to `t`, its account, what it is told. `first` is the bar
+    of the episode's first decision."""
+
+    t: int
+    first: int
+    bars: Panel
+    account: Account
+    told: str | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The N symbols, in the order of every [N] array."""
+        return self.bars.symbols
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an agent answers. `target` is [N] finite weights, or None to keep the position (`kept`, or malformed).
+
+    `stray` holds, as stated, what could not be placed: unknown symbols, and values that are not usable numbers.
+    """
+
+    target: Array | None
+    rationale: str = ""
+    confidence: float | None = None
+    reflection: str | None = None
+    status: Status = "ok"
+    reason: str = ""
+    stray: tuple[tuple[str, str], ...] = ()
+
+
+class Finding(NamedTuple):
+    """One rule that spoke: on one symbol, one group or the portfolio. A `flag` changed nothing."""
+
+    rule: str
+    scope: Scope
+    name: str
+    proposed: float
+    approved: float
+    limit: float
+    severity: Severity
+
+
+class Exposures(NamedTuple):
+    """Exposures of a weight vector: fractions of NAV, volatility a year, counts of names and bets."""
+
+    gross: float
+    net: float
+    volatility: float
+    herfindahl: float
+    effective_bets: float
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskReport:
+    """The audit of one decision: approved weights [N], findings, and the exposures of what was approved."""
+
+    intent: Array
+    approved: Array
+    findings: tuple[Finding, ...]
+    exposures: Exposures
+
+    @property
+    def gated(self) -> bool:
+        """Did a finding change weights?"""
+        return any(finding.severity != "flag" for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision with everything that led to it and followed from it: one row of the record."""
+
+    t: int
+    observation: bytes
+    decision: Decision
+    report: RiskReport
+    account: Account
+    reference: Array
+    short: bool
+    clusters: Labels | None
+    marks: tuple[Mark, ...]
+    latency: float = 0.0
+    told: str | None = None
+    hash: bytes = field(default=b"")
