@@ -143,12 +143,18 @@ class Panel:
         return self.digests[-1].hex()
 
 
+CAUSES = ("", "no bar", "participation", "position", "cost", "cash")
+"""Why an order, or part of one, was cancelled: no bar or no volume at the open it was due; more than the allowed part
+of that bar's volume; a sale of more than is held, where shorts are not allowed; a sale that would not cover its own
+cost; a purchase beyond the cash there is. The first, empty, means filled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """What the open of one bar did with the orders due there; arrays are [N], money is positive when paid.
 
-    `quantity` is signed and at most `ordered` in size; `cause` says per symbol why the rest was cancelled: "" (filled
-    or nothing ordered), "no bar", "position", "participation", "cost" or "cash".
+    `quantity` is signed and at most `ordered` in size; `cause` [N] is the place in `CAUSES` of why the rest of an order
+    was cancelled.
     """
 
     t: int
@@ -159,7 +165,7 @@ class Fill:
     commission: Array
     spread: Array
     impact: Array
-    cause: tuple[str, ...]
+    cause: NDArray[np.int8]
 
     @property
     def cost(self) -> float:
@@ -201,10 +207,11 @@ class Account:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What an agent may see at the close of bar `t`: bars up to `t`, its account, what it is told. `first` is the bar
-    of the episode's first decision."""
+    of the episode's first decision, `previous` that of the decision before this one."""
 
     t: int
     first: int
+    previous: int | None
     bars: Panel
     account: Account
     told: str | None = None
@@ -213,6 +220,11 @@ class Observation:
     def symbols(self) -> tuple[str, ...]:
         """The N symbols, in the order of every [N] array."""
         return self.bars.symbols
+
+    @property
+    def live(self) -> Mask:
+        """[N]: symbols that traded in bar `t`."""
+        return self.bars.valid[-1] & (self.bars.volume[-1] > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +268,8 @@ class Exposures(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RiskReport:
-    """The audit of one decision: approved weights [N], findings, and the exposures of what was approved."""
+    """The audit of one decision: what was wished [N] (the current weights where it keeps the position), what was
+    approved [N], the findings, and the exposures of what was approved."""
 
     intent: Array
     approved: Array
@@ -285,3 +298,37 @@ class Step:
     latency: float = 0.0
     told: str | None = None
     hash: bytes = field(default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """An episode as arrays: K decisions, B bars, F fills. The shape every metric is computed from.
+
+    Attributes:
+        decided: [K] bars of the decisions; `intent`, `approved` [K, N]; `gated` [K]: did a finding change weights?
+        marked: [B] bars; `nav`, `intent_nav`, `approved_nav`, `reference_nav` [B]; `borrow` [B] fee charged.
+        ordered, filled: [F] value of what was ordered and of what of it was filled, at the close of the decision.
+        bought, sold, cost: [F] money at the fill; `filled_at` [F] bars.
+        statuses: [K] status of each reply.
+        initial_cash: what the account began with; `bars_per_year` annualises.
+    """
+
+    decided: NDArray[np.int32]
+    intent: Array
+    approved: Array
+    gated: Mask
+    statuses: tuple[Status, ...]
+    marked: NDArray[np.int32]
+    nav: Array
+    intent_nav: Array
+    approved_nav: Array
+    reference_nav: Array
+    borrow: Array
+    filled_at: NDArray[np.int32]
+    ordered: Array
+    filled: Array
+    bought: Array
+    sold: Array
+    cost: Array
+    initial_cash: float
+    bars_per_year: float

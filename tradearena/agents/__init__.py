@@ -1,0 +1,1 @@
+"""Agents: anything that maps an `Observation` to a `Decision`."""

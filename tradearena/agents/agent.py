@@ -1,0 +1,30 @@
+"""What an agent is: one method. And what it is handed when it takes its seat in an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradearena.values import Array, Decision, Observation
+
+
+class Agent(Protocol):
+    """Maps an observation to a decision.
+
+    The decision must follow from the observation (and the seed) alone: an episode that was cut short is resumed by
+    replaying what is on record, and what an object remembered beside that would be lost.
+    """
+
+    async def decide(self, observation: Observation) -> Decision:
+        """Answer the observation at the close of its bar."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What an agent is built with, beside its card: the episode's seed, and the weights [N] of the reference portfolio
+    at the close of a bar, for the agent that is the reference."""
+
+    seed: int
+    reference: Callable[[int], Array]

@@ -1,0 +1,60 @@
+"""A user's own function or object comes in (`python:MODULE:CALLABLE`), an agent goes out."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tradearena.agents.answer import decision_of
+from tradearena.errors import AgentError
+from tradearena.values import Decision, Observation
+
+
+class CallableAgent:
+    """Asks a callable, which may be async, and reads whatever it returns."""
+
+    def __init__(self, ask: Callable[[Observation], Any]) -> None:
+        self.ask = ask
+
+    async def decide(self, observation: Observation) -> Decision:
+        """Call it with the observation."""
+        answer = self.ask(observation)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        return decision_of(answer, observation.symbols)
+
+
+def import_callable(target: str) -> Callable[[Observation], Any]:
+    """Import MODULE:CALLABLE, looking in the working directory as well. A class is instantiated; an object with a
+    `decide` method is asked through it.
+
+    Raises:
+        AgentError: no such module or name, the module fails to import, or what is found cannot be called.
+    """
+    module_name, _, name = target.partition(":")
+    if not module_name or not name:
+        raise AgentError(f"python:{target}: write python:MODULE:CALLABLE")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:
+        raise AgentError(f"python:{target}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise AgentError(f"python:{target}: {module_name} has no '{name}'")
+        found = getattr(found, part)
+    if inspect.isclass(found):
+        try:
+            found = found()
+        except Exception as error:
+            raise AgentError(f"python:{target}: {name}() raised {type(error).__name__}: {error}") from error
+    ask = getattr(found, "decide", found)
+    if not callable(ask):
+        raise AgentError(f"python:{target}: {name} is not callable and has no 'decide'")
+    return ask  # type: ignore[no-any-return]

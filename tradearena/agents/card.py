@@ -1,0 +1,107 @@
+"""Agent cards: a name, a path, `decisions:FILE` or `python:MODULE:CALLABLE` comes in; something that can take a seat
+in an episode goes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tradearena import cards, rooms
+from tradearena.agents.agent import Agent, Seat
+from tradearena.agents.callables import CallableAgent, import_callable
+from tradearena.agents.classical import RULES, ClassicalAgent
+from tradearena.agents.recorded import RecordedAgent, read_recording
+from tradearena.cards import Card
+from tradearena.errors import CardError, UnknownName, UsageError
+
+
+class AgentCard(Card):
+    """One agent card.
+
+    Attributes:
+        kind: what builds the agent; the classical rules each are one.
+        reads_feedback: does what it is told change what it does? Where not, one episode stands for every mode.
+        parameters: what the kind takes.
+    """
+
+    name: str
+    kind: str
+    description: str = ""
+    reads_feedback: bool = False
+    parameters: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An agent ready to take seats.
+
+    Attributes:
+        card: as read; for `decisions:` and `python:` made up from what was asked for.
+        warmup: bars it wants to see before it decides.
+        begins: time of its first decision, where it has one of its own.
+        seat: builds the agent for one episode.
+        source: digest of what the card points to (a file of decisions), "" where the card says it all.
+        settings: the parameters in force, defaults filled in.
+    """
+
+    card: AgentCard
+    warmup: int
+    begins: np.datetime64 | None
+    seat: Callable[[Seat], Agent]
+    source: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what decides: the card without its description, and what it points to."""
+        said = self.card.model_dump(exclude={"description", "parameters"})
+        return hashlib.sha256(json.dumps([said, self.settings, self.source], sort_keys=True).encode()).hexdigest()
+
+
+def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None) -> Candidate:
+    """Open an agent by card name, card path, `decisions:FILE` or `python:MODULE:CALLABLE`.
+
+    Raises:
+        UnknownName: no such card.
+        CardError: the card cannot be read; names the line.
+        AgentError, DataError: what it points to cannot be used.
+    """
+    kind, _, target = name.partition(":")
+    if kind == "decisions":
+        return _recorded(Path(target), timezone)
+    if kind == "python":
+        ask = import_callable(target)
+        return Candidate(AgentCard(name=name, kind="python"), 20, None, lambda _seat: CallableAgent(ask))
+    path = _path(name, home)
+    text = cards.text_of(path)
+    card = cards.fit(AgentCard, cards.parse(text, path), path=path, text=text)
+    if card.kind not in RULES:
+        line = cards.line_of(text, ("kind",))
+        raise CardError(f"{path}, line {line}: no kind '{card.kind}'; there are {', '.join(RULES)}")
+    if not name.endswith(".toml") and card.name != name:
+        raise CardError(f"{path}: the file is called '{name}' but names itself '{card.name}'; make them agree")
+    rule = cards.fit(RULES[card.kind], card.parameters, path=path, text=text, under=("parameters",))
+    return Candidate(card, rule.needs, None, lambda seat: ClassicalAgent(rule, seat), settings=rule.model_dump())
+
+
+def _path(name: str, home: Path | None) -> Path:
+    if name.endswith(".toml"):
+        return Path(name)
+    found = rooms.cards("agents", home)
+    if name not in found:
+        raise UnknownName("agent", name, found)
+    return found[name]
+
+
+def _recorded(path: Path, timezone: str) -> Candidate:
+    if not str(path) or str(path) == ".":
+        raise UsageError("write decisions:FILE with the path of a CSV or Parquet file")
+    recording = read_recording(path, timezone)
+    card = AgentCard(name=f"decisions:{path.stem}", kind="decisions")
+    return Candidate(card, 20, recording.begins, lambda _seat: RecordedAgent(recording), recording.digest)

@@ -1,0 +1,153 @@
+"""Recorded decisions: a CSV or Parquet file of weights comes in, an agent that repeats them goes out.
+
+Long: `timestamp, symbol, weight`, optionally `rationale, confidence`. Wide: `timestamp` and one column per symbol,
+optionally `rationale, confidence`. A row applies at the first bar that ends at or after its timestamp; at bars without
+one the position is kept. Naive timestamps are read in the dataset's zone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from tradearena.agents.answer import stated
+from tradearena.errors import DataError
+from tradearena.values import Decision, Observation, Times
+
+_STAMPS = ("timestamp", "time", "date", "datetime")
+_EXTRA = ("rationale", "confidence")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Decisions as stated, in time order. `times` [K]; `weights` [K] hold (symbol, text) pairs."""
+
+    times: Times
+    weights: tuple[tuple[tuple[str, str], ...], ...]
+    rationales: tuple[str | None, ...]
+    confidences: tuple[str | None, ...]
+    digest: str
+
+    @property
+    def begins(self) -> np.datetime64:
+        """Time of the first decision."""
+        first: np.datetime64 = self.times[0]
+        return first
+
+
+class RecordedAgent:
+    """Repeats a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    async def decide(self, observation: Observation) -> Decision:
+        """The latest row since the decision before this one, else keep."""
+        times, ends = self.recording.times, observation.bars.end
+        latest = int(np.searchsorted(times, ends[-1], side="right")) - 1
+        since = observation.previous
+        earlier = -1 if since is None else int(np.searchsorted(times, ends[since], side="right")) - 1
+        if latest < 0 or latest <= earlier:
+            return Decision(None)
+        return stated(
+            self.recording.weights[latest],
+            observation.symbols,
+            rationale=self.recording.rationales[latest],
+            confidence=self.recording.confidences[latest],
+        )
+
+
+def read_recording(path: Path, timezone: str) -> Recording:
+    """Read a file of decisions.
+
+    Raises:
+        DataError: the file is missing or empty, lacks a column, or states two weights for one symbol at one time.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of decisions")
+    columns, rows = _rows(path, timezone)
+    names = {name.lower(): place for place, name in enumerate(columns)}
+    if not rows:
+        raise DataError(f"{path}: holds no decisions")
+    long = "symbol" in names and "weight" in names
+    if not long and {"symbol", "weight"} & set(names):
+        lacking = "weight" if "symbol" in names else "symbol"
+        raise DataError(f"{path}: has no column '{lacking}'; long files need timestamp, symbol and weight")
+    grouped: dict[int, list[tuple[Any, ...]]] = {}
+    for number, row in enumerate(rows, start=1):
+        if row[-1] is None:
+            raise DataError(f"{path}, row {number}: cannot read the timestamp '{row[_stamp(columns, path)]}'")
+        grouped.setdefault(int(row[-1]), []).append(row)
+    times = sorted(grouped)
+    pairs = tuple(_weights(path, columns, names, grouped[time], long=long) for time in times)
+
+    def extra(name: str) -> tuple[str | None, ...]:
+        place = names.get(name)
+        return tuple(
+            None if place is None else next((row[place] for row in grouped[time] if row[place] is not None), None)
+            for time in times
+        )
+
+    return Recording(
+        np.array(times, dtype="int64").view("datetime64[us]"),
+        pairs,
+        extra("rationale"),
+        extra("confidence"),
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """All cells as text, with the timestamp in microseconds UTC (None if unreadable) behind them."""
+    source = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true, header = true)"
+    with duckdb.connect() as db:
+        try:
+            described = db.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()
+            columns, types = [row[0] for row in described], [row[1] for row in described]
+            place = _stamp(columns, path)
+            stamp = '"' + columns[place].replace('"', '""') + '"'
+            if types[place] == "TIMESTAMP WITH TIME ZONE":
+                instant = stamp
+            else:
+                zoned = rf"regexp_matches({stamp}::VARCHAR, '(Z|[+-]\d\d(:?\d\d)?)$') AND length({stamp}::VARCHAR) > 10"
+                local = f"TRY_CAST({stamp} AS TIMESTAMP) AT TIME ZONE $2"
+                instant = f"CASE WHEN {zoned} THEN TRY_CAST({stamp}::VARCHAR AS TIMESTAMPTZ) ELSE {local} END"
+            cells = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"::VARCHAR' for name in columns)
+            query = f"SELECT {cells}, epoch_us({instant}) FROM {source.replace('?', '$1')}"
+            values = [str(path), timezone] if "$2" in query else [str(path)]
+            return columns, db.execute(query, values).fetchall()
+        except duckdb.Error as error:
+            raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _stamp(columns: list[str], path: Path) -> int:
+    """Place of the timestamp column."""
+    for place, name in enumerate(columns):
+        if name.lower() in _STAMPS:
+            return place
+    raise DataError(f"{path}: has no timestamp column; it has {', '.join(columns)}")
+
+
+def _weights(
+    path: Path, columns: list[str], names: dict[str, int], rows: list[tuple[Any, ...]], *, long: bool
+) -> tuple[tuple[str, str], ...]:
+    """The weights stated at one time, as (symbol, text); an empty cell states nothing."""
+    if long:
+        cells = [(row[names["symbol"]], row[names["weight"]]) for row in rows]
+    else:
+        reserved = {*_STAMPS, *_EXTRA}
+        cells = [
+            (name, row[place]) for row in rows for place, name in enumerate(columns) if name.lower() not in reserved
+        ]
+    said: dict[str, str] = {}
+    for symbol, weight in cells:
+        if symbol is None or weight is None:
+            continue
+        if said.setdefault(symbol, weight) != weight:
+            raise DataError(f"{path}: two weights for {symbol} at one time: {said[symbol]} and {weight}")
+    return tuple(said.items())

@@ -1,0 +1,1 @@
+"""Analysis: numbers computed from trajectories, never stored beside them."""

@@ -1,0 +1,1 @@
+"""The arena: agents, markets, risk and execution meet in episodes; episodes make experiments."""

@@ -1,0 +1,127 @@
+"""One episode: an agent and a market come in, a record of every step goes out. This is THE loop; everything else in
+the package serves one of its lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from tradearena.agents.agent import Agent
+from tradearena.arena.books import PaperBooks
+from tradearena.errors import AgentError, Interrupted
+from tradearena.execution.ledger import Ledger
+from tradearena.market.window import Span
+from tradearena.policy import Policy
+from tradearena.portfolio.reference import RollingMarkowitz
+from tradearena.risk.audit import audit
+from tradearena.risk.monitor import RiskMonitor
+from tradearena.store.chain import observation_digest
+from tradearena.values import Decision, Fill, Mark, Observation, Panel, Step
+
+Ending: TypeAlias = Literal["complete", "ruined"]
+
+
+class Record(Protocol):
+    """Where steps are kept, and what is already there."""
+
+    def recall(self, t: int) -> Decision | None:
+        """The decision already on record for bar t, if any."""
+        ...
+
+    def keep(self, step: Step) -> None:
+        """Put a step on record."""
+        ...
+
+    def close(self, status: str, marks: tuple[Mark, ...], fill: Fill | None) -> str:
+        """Put on record what happened after the last decision; returns the root hash."""
+        ...
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything an episode depends on, beside the agent: bars, policy, span, and the reference portfolio. `halt` is
+    asked before the decision of each bar: it may show progress, and says whether to stop."""
+
+    panel: Panel
+    policy: Policy
+    span: Span
+    reference: RollingMarkowitz
+    halt: Callable[[int], bool] = lambda _t: False
+
+
+async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, str]:
+    """Play one episode: observe, decide, audit, execute, record.
+
+    At the close of bar t the agent sees the bars up to t and its account, and answers with target weights. The audit
+    clips them; what was approved becomes orders, which fill at the open of bar t + latency. A decision already on
+    record is recalled instead of asked for again, which is all that resuming takes.
+
+    Returns:
+        How the episode ended, and its root hash.
+
+    Raises:
+        AgentError: the agent raised.
+        Interrupted: a stop was asked for; the steps so far are on record.
+    """
+    panel, policy, span = setting.panel, setting.policy, setting.span
+    ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
+    monitor = RiskMonitor(panel, policy.limits, lookback=policy.reference.lookback)
+    books = PaperBooks(panel, policy.execution.initial_cash)
+    decisions = span.decisions
+    marks: list[Mark] = []
+    fill: Fill | None = None
+    previous: int | None = None
+
+    for t in range(span.first, span.last + 1):
+        fill = ledger.open(t) or fill
+        nav = ledger.close(t)
+        marks.append(Mark(t, nav, ledger.cash, ledger.owed, ledger.borrow, *books.advance(t)))
+        if ledger.ruined:
+            return "ruined", record.close("ruined", tuple(marks), fill)
+        monitor.mark(t, nav)
+        if t not in decisions:
+            continue
+        if setting.halt(t):
+            raise Interrupted(f"stopped before the decision of bar {t}")
+
+        account = ledger.account(t, fill)
+        observation = Observation(t, span.first, previous, panel.until(t), account)
+        decision, latency = record.recall(t), 0.0
+        if decision is None:
+            decision, latency = await _ask(agent, observation)
+        estimate = setting.reference.at(t)
+        state, clusters = monitor.state(t, account, estimate)
+        report = audit(decision, state, policy.limits)
+        ledger.order(t, report.approved)
+        books.rebalance(report.intent, report.approved, estimate.weights)
+        record.keep(
+            Step(
+                t=t,
+                observation=observation_digest(panel.digests[t], account, observation.told),
+                decision=decision,
+                report=report,
+                account=account,
+                reference=estimate.weights,
+                short=estimate.short,
+                clusters=clusters,
+                marks=tuple(marks),
+                latency=latency,
+                told=observation.told,
+            )
+        )
+        marks, fill, previous = [], None, t
+
+    return "complete", record.close("complete", tuple(marks), fill)
+
+
+async def _ask(agent: Agent, observation: Observation) -> tuple[Decision, float]:
+    """The agent's decision, and the seconds it took."""
+    began = time.perf_counter()
+    try:
+        decision = await agent.decide(observation)
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise AgentError(f"the agent raised at bar {observation.t}: {said}") from error
+    return decision, time.perf_counter() - began

@@ -1,0 +1,64 @@
+"""A record in memory: steps come in, the arrays of a `Trajectory` go out. For episodes that are not kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradearena.values import Decision, Fill, Mark, Panel, Step, Trajectory
+
+
+class Tally:
+    """Keeps what the metrics need."""
+
+    def __init__(self, panel: Panel, initial_cash: float) -> None:
+        self.panel, self.initial_cash = panel, initial_cash
+        self.steps: list[Step] = []
+        self.marks: list[Mark] = []
+        self.fills: list[Fill] = []
+
+    def recall(self, t: int) -> Decision | None:  # noqa: ARG002
+        """Nothing is on record."""
+        return None
+
+    def keep(self, step: Step) -> None:
+        """Remember a step."""
+        self.steps.append(step)
+        self._happened(step.marks, step.account.fill)
+
+    def close(self, status: str, marks: tuple[Mark, ...], fill: Fill | None) -> str:  # noqa: ARG002
+        """Remember the end; what is not kept has no root hash."""
+        self._happened(marks, fill)
+        return ""
+
+    def _happened(self, marks: tuple[Mark, ...], fill: Fill | None) -> None:
+        self.marks.extend(marks)
+        if fill is not None:
+            self.fills.append(fill)
+
+    def trajectory(self) -> Trajectory:
+        """The episode as arrays."""
+        n, fills = len(self.panel.symbols), self.fills
+        marks = np.array(self.marks, dtype=np.float64).reshape(-1, len(Mark._fields))
+        at = {name: np.ascontiguousarray(marks[:, i]) for i, name in enumerate(Mark._fields)}
+        value = [self.panel.mark[fill.decided] for fill in fills]
+        return Trajectory(
+            decided=np.array([step.t for step in self.steps], dtype=np.int32),
+            intent=np.array([step.report.intent for step in self.steps]).reshape(-1, n),
+            approved=np.array([step.report.approved for step in self.steps]).reshape(-1, n),
+            gated=np.array([step.report.gated for step in self.steps], dtype=bool),
+            statuses=tuple(step.decision.status for step in self.steps),
+            marked=at["t"].astype(np.int32),
+            nav=at["nav"],
+            intent_nav=at["intent"],
+            approved_nav=at["approved"],
+            reference_nav=at["reference"],
+            borrow=at["borrow"],
+            filled_at=np.array([fill.t for fill in fills], dtype=np.int32),
+            ordered=np.array([np.abs(f.ordered) @ mark for f, mark in zip(fills, value, strict=True)]),
+            filled=np.array([np.abs(f.quantity) @ mark for f, mark in zip(fills, value, strict=True)]),
+            bought=np.array([np.maximum(fill.quantity, 0.0) @ fill.price for fill in fills]),
+            sold=np.array([np.maximum(-fill.quantity, 0.0) @ fill.price for fill in fills]),
+            cost=np.array([fill.cost for fill in fills]),
+            initial_cash=self.initial_cash,
+            bars_per_year=self.panel.bars_per_year,
+        )

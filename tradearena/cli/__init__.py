@@ -1,0 +1,60 @@
+"""The command line: arguments come in; results go to stdout, everything else to stderr, and an exit code out.
+
+One thin file per verb. At the top of each only typer and the standard library are imported: `--help` loads none of
+numpy, pandas, duckdb or litellm.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tradearena import __version__
+from tradearena.cli import agents, data, files, init, replay, run
+from tradearena.errors import TradeArenaError
+
+app = typer.Typer(
+    name="tradearena",
+    help="A testbed for LLM trading agents with a risk audit layer.\n\nStart with `tradearena run`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run.run)
+app.command("replay")(replay.replay)
+app.command("list")(files.list_files)
+app.command("show")(files.show)
+app.command("sql")(files.sql)
+app.command("init")(init.init)
+app.add_typer(agents.app, name="agents")
+app.add_typer(data.app, name="data")
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"tradearena {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. A user's mistake prints one sentence, never a traceback."""
+    try:
+        app()
+    except TradeArenaError as error:
+        if "--json" in sys.argv:
+            import json
+
+            typer.echo(json.dumps({"error": str(error)}))
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

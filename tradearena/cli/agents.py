@@ -1,0 +1,55 @@
+"""`tradearena agents list` and `show`: which agents there are, and what one is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tradearena.cli import options
+
+app = typer.Typer(help="Which agents there are, and what one is made of.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_agents(home: options.Home = None, json: options.Json = False) -> None:
+    """List the agent cards."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tradearena import rooms
+    from tradearena.agents.card import open_agent
+    from tradearena.cli import report
+
+    found = [open_agent(str(path), home=home) for _, path in sorted(rooms.cards("agents", home).items())]
+    if json:
+        report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
+        return
+    table = Table("agent", "kind", "warm-up", "description")
+    for agent in found:
+        table.add_row(agent.card.name, agent.card.kind, f"{agent.warmup} bars", agent.card.description)
+    Console().print(table)
+    typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code.")
+
+
+@app.command("show")
+def show_agent(
+    name: Annotated[str, typer.Argument(help="Card name or path.")],
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Show one agent card, defaults filled in."""
+    from tradearena.agents.card import open_agent
+    from tradearena.cli import report
+
+    agent = open_agent(name, home=home)
+    card = {**agent.card.model_dump(), "parameters": agent.settings}
+    if json:
+        report.print_json({**card, "warmup": agent.warmup, "digest": agent.digest})
+        return
+    for key, value in card.items():
+        if key != "parameters":
+            typer.echo(f"{key:<16}{value}")
+    typer.echo(f"{'warm-up':<16}{agent.warmup} bars")
+    for key, value in card["parameters"].items():
+        typer.echo(f"  {key:<14}{value}")

@@ -1,0 +1,114 @@
+"""`tradearena list`, `show` and `sql`: what experiment files there are, what one holds, and any question to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tradearena.cli import options
+
+
+def list_files(home: options.Home = None, json: options.Json = False) -> None:
+    """List the experiment files under replays/."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tradearena.cli import report
+    from tradearena.errors import StoreError
+    from tradearena.store.files import experiments
+    from tradearena.store.reader import Reader
+
+    found: list[dict[str, Any]] = []
+    for path in experiments(home):
+        try:
+            with Reader(path) as reader:
+                setup, rows = reader.experiment(), reader.episodes()
+        except StoreError as error:
+            typer.echo(f"warning: {error}", err=True)
+            continue
+        found.append(
+            {
+                "file": str(path),
+                "id": setup.id,
+                "dataset": setup.name,
+                "policy": setup.policy["name"],
+                "created_at": setup.created_at,
+                "episodes": len(rows),
+                "agents": sorted({row.agent for row in rows}),
+                "unfinished": sum(row.status not in ("complete", "ruined") for row in rows),
+            }
+        )
+    if json:
+        report.print_json({"experiments": found})
+        return
+    if not found:
+        typer.echo("no experiment files here yet; make one with `tradearena run`")
+        return
+    table = Table("id", "dataset", "policy", "created", "episodes", "agents")
+    for row in found:
+        count = f"{row['episodes']}" + (f" ({row['unfinished']} unfinished)" if row["unfinished"] else "")
+        table.add_row(row["id"], row["dataset"], row["policy"], row["created_at"], count, ", ".join(row["agents"]))
+    Console().print(table)
+
+
+def show(
+    file: options.File,
+    manifest: Annotated[bool, typer.Option("--manifest", help="Everything that made each episode, as JSON.")] = False,
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Show what an experiment file holds: its set-up, and the metrics of each episode."""
+    from dataclasses import asdict
+
+    from tradearena.cli import report
+    from tradearena.store.files import resolve
+    from tradearena.store.reader import Reader
+
+    path = resolve(file, home)
+    with Reader(path) as reader:
+        setup, rows = reader.experiment(), reader.episodes()
+        found = [report.summary(reader, row) for row in rows]
+    if json or manifest:
+        made = [asdict(row) for row in rows] if manifest else found
+        report.print_json({"experiment": str(path), "setup": asdict(setup), "episodes": made})
+        return
+    typer.echo(f"{path}: experiment {setup.id}, engine {setup.engine}")
+    typer.echo(f"bars     {setup.name}, {len(setup.symbols)} symbols, digest {setup.dataset_digest[:12]}")
+    typer.echo(f"policy   {setup.policy['name']}, digest {setup.policy_digest[:12]}")
+    typer.echo(f"window   {setup.window}")
+    for warning in setup.warnings:
+        typer.echo(f"warning  {warning}")
+    for row, episode in zip(rows, found, strict=True):
+        begin, end = (episode["window"][side] for side in ("start", "end"))
+        root = (row.root_hash or "none yet")[:12]
+        typer.echo(
+            f"\nepisode {row.id}: {row.agent}, feedback {row.feedback}, seed {row.seed}, {begin} to {end}, "
+            f"{episode['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
+        )
+    report.print_metrics([(row["agent"], row["metrics"]) for row in found], title="executed book")
+
+
+def sql(
+    file: options.File,
+    query: Annotated[str, typer.Argument(help='DuckDB SQL, for example "FROM steps LIMIT 5".')],
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Ask an experiment file anything, read-only. Tables and views: docs/schema.md."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tradearena.cli import report
+    from tradearena.store.files import resolve
+    from tradearena.store.reader import Reader
+
+    with Reader(resolve(file, home)) as reader:
+        columns, rows = reader.query(query)
+    if json:
+        report.print_json({"columns": columns, "rows": [list(row) for row in rows]})
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    Console().print(table)

@@ -1,0 +1,157 @@
+"""Shared by the verbs that show episodes: files and plans come in; tables, JSON and advice go to stdout."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tradearena.analysis.metrics import Metrics, metrics, validity
+from tradearena.errors import InvalidRun, TradeArenaError
+from tradearena.store.reader import EpisodeRow, Reader
+from tradearena.store.story import story
+
+if TYPE_CHECKING:
+    from tradearena.arena.experiment import Outcome, Plan
+
+COLUMNS = {
+    "total_return": "return",
+    "annual_volatility": "volatility",
+    "sharpe": "Sharpe",
+    "max_drawdown": "drawdown",
+    "turnover": "turnover",
+    "cost": "cost",
+    "gate_rate": "gated",
+    "clip_distance": "clipped",
+}
+"""Metrics of the table, and how a terminal names them; `--json` has all of them."""
+
+PLAIN = ("sharpe", "clip_distance")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Exactly one JSON object; what is not finite is null."""
+    typer.echo(json.dumps(_finite(value), allow_nan=False, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def results(outcome: Outcome) -> dict[str, Any]:
+    """The episodes of a run as the JSON of `run`."""
+    with Reader(outcome.path) as reader:
+        rows = {row.id: row for row in reader.episodes()}
+        found = [summary(reader, rows[name]) for name in outcome.episodes if name in rows]
+    return {"experiment": str(outcome.path), "episodes": found}
+
+
+def summary(reader: Reader, row: EpisodeRow) -> dict[str, Any]:
+    """One episode as JSON."""
+    path = reader.trajectory(row.id)
+    return {
+        "id": row.id,
+        "agent": row.agent,
+        "feedback": row.feedback,
+        "seed": row.seed,
+        "window": reader.window(row),
+        "status": row.status,
+        "steps": len(path.decided),
+        "validity": validity(path),
+        "root_hash": row.root_hash,
+        "metrics": metrics(path),
+    }
+
+
+def invalid(found: dict[str, Any]) -> InvalidRun | None:
+    """What is wrong where an episode is no result: too many of its replies were malformed or lost."""
+    for episode in found["episodes"]:
+        counts = episode["validity"]
+        if not counts["valid"]:
+            lost = counts["fallback"] + counts["error"]
+            return InvalidRun(
+                f"INVALID: {lost} of {episode['steps']} replies of {episode['agent']} were fallback or error "
+                "(at most 5 % may be); the episode is on record and is no result"
+            )
+    return None
+
+
+def conclude(found: dict[str, Any], error: TradeArenaError | None, *, json: bool) -> None:
+    """Print the one JSON object where JSON is asked for, and end with the error's exit code if there is one."""
+    if json:
+        print_json({**found, "error": str(error)} if error else found)
+        if error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(error.exit_code)
+    elif error:
+        raise error
+
+
+def number(value: float | None, *, plain: bool = False) -> str:
+    """A metric for a terminal: percent, or plain; a dash where it is not defined."""
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if plain else f"{100 * value:.2f} %"
+
+
+def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
+    """A table of episodes."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("agent")
+    for name in COLUMNS.values():
+        table.add_column(name, justify="right")
+    for agent, found in rows:
+        table.add_row(agent, *(number(found[name], plain=name in PLAIN) for name in COLUMNS))
+    Console().print(table)
+
+
+def caption(plan: Plan) -> str:
+    """Which bars, which rules, and how little one path proves."""
+    span, panel = plan.span, plan.dataset.panel
+    first, last = (stamp(panel.end[t].astype(datetime)) for t in (span.first, span.last))
+    return (
+        f"{plan.dataset.card.name}, {len(panel.symbols)} symbols, {first} to {last}, policy {plan.policy.name}, "
+        f"{len(span.decisions)} decisions\none market path: differences between these rows are no evidence of skill"
+    )
+
+
+def stamp(moment: datetime) -> str:
+    """A time for a terminal: the date alone where there is no time of day."""
+    return f"{moment:%Y-%m-%d}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%Y-%m-%dT%H:%MZ}"
+
+
+def print_last_words(outcome: Outcome) -> None:
+    """The agent's last rationale, and the findings that changed weights most often."""
+    with Reader(outcome.path) as reader:
+        lines = story(reader, outcome.episodes[0])
+    said = next((line.rationale for line in reversed(lines) if line.rationale), None)
+    if said:
+        typer.echo(f"Last rationale: {said}")
+    rules = Counter(rule for line in lines for rule in set(line.gates))
+    if rules:
+        counted = ", ".join(f"{rule} in {n}" for rule, n in rules.most_common(4))
+        typer.echo(f"Decisions that a rule changed: {counted}, of {len(lines)}")
+
+
+def print_next(path: Path, *, complete: bool) -> None:
+    """The file, and what to type next."""
+    shown = path.relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) and path.is_absolute() else path
+    typer.echo(f"\nRecorded in {shown}")
+    if not complete:
+        typer.echo("Cut short: the same command takes it up again.")
+        return
+    typer.echo(f"Next:  tradearena replay {shown}            step by step, from the file alone")
+    typer.echo(f'       tradearena sql {shown} "FROM steps"  any question')
+    typer.echo("       tradearena run --agent markowitz    another agent; `tradearena agents list` names them")

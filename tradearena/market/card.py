@@ -1,0 +1,106 @@
+"""Says how bars are to be read: the TOML beside a dataset comes in, a frozen `DatasetCard` goes out."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pydantic import AfterValidator
+
+from tradearena.cards import Card
+from tradearena.values import Times
+
+Label: TypeAlias = Literal["start", "end"]
+Calendar: TypeAlias = Literal["intersection", "union"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_LOTS = re.compile(r"lots of ([1-9]\d*)")
+
+DAY = np.timedelta64(86_400_000_000, "us")
+
+
+def step_of(frequency: str) -> np.timedelta64:
+    """Length of a bar: `"5m"`, `"1h"`, `"1d"`, `"1w"` as microseconds.
+
+    Raises:
+        ValueError: not a whole number of seconds, minutes, hours, days or weeks.
+    """
+    match = re.fullmatch(r"([1-9]\d*)([smhdw])", frequency)
+    if match is None:
+        raise ValueError(f"'{frequency}' is not a bar length; write a number and m, h, d or w: '5m', '1h', '1d'")
+    return np.timedelta64(int(match[1]) * _UNITS[match[2]] * 1_000_000, "us")
+
+
+def frequency_of(step: np.timedelta64) -> str:
+    """A step in the largest unit that divides it: 3,600 s is `"1h"`, seven days are `"1w"`.
+
+    Raises:
+        ValueError: the step is not a whole number of seconds.
+    """
+    seconds, rest = divmod(int(step.astype("timedelta64[us]").astype(np.int64)), 1_000_000)
+    if rest or seconds <= 0:
+        raise ValueError(f"a step of {seconds + rest / 1e6:g} s is not a bar length")
+    unit = next(unit for unit in reversed(_UNITS) if seconds % _UNITS[unit] == 0)
+    return f"{seconds // _UNITS[unit]}{unit}"
+
+
+def _a_frequency(value: str) -> str:
+    return frequency_of(step_of(value))
+
+
+def _a_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"'{value}' is not a time zone; write its IANA name, such as 'America/New_York'") from None
+    return value
+
+
+def _a_volume_unit(value: str) -> str:
+    if value not in ("shares", "units", "notional", "none") and not _LOTS.fullmatch(value):
+        raise ValueError(f"'{value}' is not a volume unit; choose shares, units, 'lots of 100', notional or none")
+    return value
+
+
+class DatasetCard(Card):
+    """Where bars come from and how their stamps and volumes are meant.
+
+    `timezone` is the exchange's: it reads naive stamps and groups sessions, and never shifts stamps that carry a zone.
+    `label` says which edge of a bar its stamp is. `volume_unit`: "shares" or "units"; "lots of N"; "notional" (money,
+    divided by the close); "none" (no volume is known, capacity is unbounded). Left out, `frequency` is the most common
+    step within a symbol and `calendar` is the intersection. Without `[sectors]` all symbols are one sector.
+    """
+
+    name: str
+    source: str = "unknown"
+    licence: str = "unknown"
+    timezone: Annotated[str, AfterValidator(_a_zone)] = "UTC"
+    label: Label = "start"
+    frequency: Annotated[str, AfterValidator(_a_frequency)] | None = None
+    volume_unit: Annotated[str, AfterValidator(_a_volume_unit)] = "shares"
+    adjusted: bool = True
+    calendar: Calendar | None = None
+    sectors: dict[str, str] = {}
+    description: str | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The exchange's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def lot(self) -> int:
+        """How many shares or units one unit of volume stands for."""
+        match = _LOTS.fullmatch(self.volume_unit)
+        return int(match[1]) if match else 1
+
+    def sector(self, symbol: str) -> str:
+        """Sector of a symbol: "all" where the card names none, "unclassified" where it names others only."""
+        return self.sectors.get(symbol, "unclassified" if self.sectors else "all")
+
+
+def iso(time: np.datetime64 | Times) -> str:
+    """A UTC time as ISO-8601 with Z, to the second."""
+    return f"{np.datetime_as_string(time, unit='s')}Z"

@@ -1,0 +1,170 @@
+"""One file opened with DuckDB: a CSV or Parquet path comes in, named columns of numbers, words and stamps go out.
+
+A CSV file is read as text and parsed cell by cell, so that what cannot be read is named by its line.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from tradearena.errors import DataError
+from tradearena.market.bars import place_of
+from tradearena.values import Array, Mask, Times
+
+SUFFIXES = (".csv", ".parquet")
+
+_BLANK = "('', 'nan', 'null', 'none', 'na', 'n/a', '-')"
+_ZONED = r":\d\d(\.\d+)?\s*(z|utc|gmt|[a-z]+/[a-z_/]+|[+-]\d\d(:?\d\d)?)$"
+_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_MEASURED = ("FLOAT", "DOUBLE", "DECIMAL")
+_EARLIEST, _LATEST = np.datetime64("1800-01-01", "us"), np.datetime64("2300-01-01", "us")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Table]:
+    """Open a file for reading.
+
+    Raises:
+        DataError: neither CSV nor Parquet, not readable, or not a table.
+    """
+    with duckdb.connect(config={"threads": 1}) as con:
+        try:
+            yield Table(con, path)
+        except (duckdb.Error, OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: cannot be read: {_brief(error)}") from None
+
+
+class Table:
+    """Columns of one file, by position. After `load` the wanted ones are in memory, in the order of the file."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self.path = path
+        self._con = con
+        # DuckDB takes a path for a pattern; a bracketed character stands for itself
+        self._pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+        if path.suffix.lower() == ".csv":
+            self._open_csv()
+        else:
+            self._open_parquet()
+
+    def _open_csv(self) -> None:
+        with self.path.open(encoding="utf-8-sig", newline="") as text:
+            first = text.readline()
+        delimiter = max(",;\t|", key=first.count)
+        self.names = next(csv.reader([first], delimiter=delimiter), [])
+        self.types = ["VARCHAR"] * len(self.names)
+        if not self.names:
+            raise DataError(f"{self.path}: the file is empty")
+        columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.names)))
+        dialect = f"auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"'"
+        self._source = f"read_csv(?, {dialect}, columns={{{columns}}})"
+
+    def _open_parquet(self) -> None:
+        described = self._con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._pattern]).fetchall()
+        self.names = [str(row[0]) for row in described]
+        self.types = [str(row[1]) for row in described]
+        alias = ", ".join(f"c{i}" for i in range(len(self.names)))
+        self._source = f"read_parquet(?) AS t({alias})"
+
+    def load(self, columns: Iterable[int]) -> None:
+        """Copy columns into memory, in the order of the file's rows."""
+        chosen = ", ".join(f"c{i}" for i in sorted(columns))
+        self._con.execute(f"CREATE TEMP TABLE raw AS SELECT {chosen} FROM {self._source}", [self._pattern])
+
+    def numbers(self, columns: list[int]) -> dict[int, Array]:
+        """Columns as float64, NaN where a cell is empty.
+
+        Raises:
+            DataError: a cell that is not a number, or a column that cannot hold one.
+        """
+        self._refuse_unreadable(columns)
+        selected = ", ".join(f"{self._number(i)} AS c{i}" for i in columns)
+        fetched = self._con.execute(f"SELECT {selected} FROM raw ORDER BY rowid").fetchnumpy()
+        return {i: np.ma.filled(fetched[f"c{i}"].astype(np.float64), np.nan) for i in columns}
+
+    def words(self, column: int) -> NDArray[np.str_]:
+        """A column as text; every cell must have one."""
+        query = f"SELECT coalesce(trim(CAST(c{column} AS VARCHAR)), '') AS word FROM raw ORDER BY rowid"
+        words = np.ma.getdata(self._con.execute(query).fetchnumpy()["word"]).astype(np.str_)
+        if (words == "").any():
+            place = place_of(self.path, int(np.argmax(words == "")))
+            raise DataError(f"{place}: the {self.names[column]} is missing")
+        return words
+
+    def stamps(self, columns: tuple[int, ...]) -> tuple[Times, Mask]:
+        """A time column, or a date and a time of day, as datetime64[us], and which stamps carry no zone.
+
+        Stamps with a zone or an offset are UTC, the others as written.
+
+        Raises:
+            DataError: a cell that is not a time, or a column that cannot hold one.
+        """
+        when, naive = self._stamp(columns)
+        fetched = self._con.execute(f"SELECT {when} AS us, {naive} AS naive FROM raw ORDER BY rowid").fetchnumpy()
+        micros = np.ma.filled(fetched["us"], np.iinfo(np.int64).min)
+        stamps = micros.astype(np.int64).view("datetime64[us]")
+        wrong = ~((stamps >= _EARLIEST) & (stamps < _LATEST))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            cell = " ".join(str(self._cell(i, row)) for i in columns)
+            advice = "write 2024-01-31, 2024-01-31 09:30:00 or 2024-01-31T14:30:00Z"
+            raise DataError(f"{place_of(self.path, row)}: '{cell}' is not a time between 1800 and 2300; {advice}")
+        return stamps, np.ma.filled(fetched["naive"], True).astype(np.bool_)
+
+    def _number(self, column: int) -> str:
+        kind = self.types[column].split("(")[0]
+        if kind in _NUMERIC or kind in _MEASURED:
+            return f"CAST(c{column} AS DOUBLE)"
+        if kind != "VARCHAR":
+            raise DataError(f"{self.path}: column '{self.names[column]}' is of type {kind}, not a number")
+        return f"CASE WHEN lower(trim(c{column})) NOT IN {_BLANK} THEN TRY_CAST(trim(c{column}) AS DOUBLE) END"
+
+    def _refuse_unreadable(self, columns: list[int]) -> None:
+        """Name the first cell of text that is neither empty nor a number."""
+        text = [i for i in columns if self.types[i] == "VARCHAR"]
+        if not text:
+            return
+        wrong = (f"lower(trim(c{i})) NOT IN {_BLANK} AND TRY_CAST(trim(c{i}) AS DOUBLE) IS NULL" for i in text)
+        firsts = ", ".join(f"min(CASE WHEN {test} THEN rowid END)" for test in wrong)
+        found = self._con.execute(f"SELECT {firsts} FROM raw").fetchall()[0]
+        rows = [(row, i) for row, i in zip(found, text, strict=True) if row is not None]
+        if not rows:
+            return
+        row, column = min(rows)
+        cell = str(self._cell(column, row))
+        bare = cell.replace(",", "").strip()
+        separated = bare != cell.strip() and bare.replace(".", "", 1).lstrip("-").isdigit()
+        advice = f"has a thousands separator; write {bare}" if separated else "is not a number"
+        raise DataError(f"{place_of(self.path, row)}, column '{self.names[column]}': '{cell}' {advice}")
+
+    def _stamp(self, columns: tuple[int, ...]) -> tuple[str, str]:
+        """SQL for microseconds since 1970, and for whether a stamp carries no zone."""
+        kind = self.types[columns[0]]
+        if len(columns) > 1 or kind == "VARCHAR":
+            text = "trim(concat_ws(' ', " + ", ".join(f"c{i}" for i in columns) + "))"
+            zoned = f"regexp_matches({text}, '{_ZONED}', 'i')"
+            micros = f"epoch_us(TRY_CAST({text} AS TIMESTAMP))"
+            return f"CASE WHEN {zoned} THEN epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) ELSE {micros} END", f"NOT {zoned}"
+        column = f"c{columns[0]}"
+        if kind == "TIMESTAMP WITH TIME ZONE":
+            return f"epoch_us({column})", "false"
+        if kind == "DATE" or kind.startswith("TIMESTAMP"):
+            return f"epoch_us(CAST({column} AS TIMESTAMP))", "true"
+        raise DataError(f"{self.path}: column '{self.names[columns[0]]}' is of type {kind}, not a date or time")
+
+    def _cell(self, column: int, row: int) -> object:
+        return self._con.execute(f"SELECT CAST(c{column} AS VARCHAR) FROM raw WHERE rowid = {row}").fetchall()[0][0]
+
+
+def _brief(error: Exception) -> str:
+    """What a reader says of a broken file, without its advice on its own options."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(("Expected", "Invalid unicode", "Value with"))]
+    return "; ".join([lines[0], *said[:1]]) if lines else type(error).__name__

@@ -1,0 +1,60 @@
+"""Windows of returns come in; covariance and correlation matrices go out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradearena.values import Array
+
+
+def ledoit_wolf(returns: Array) -> Array:
+    """Covariance of N return series, shrunk to the scaled identity.
+
+    With X the centred [n, N] window, S = X'X / n and m = tr(S) / N (their norm is ||A||^2 = tr(AA') / N):
+
+        d^2 = ||S - m I||^2
+        b^2 = min(d^2, sum_k ||x_k x_k' - S||^2 / n^2),   where sum_k ||x_k x_k'||^2 = sum_k |x_k|^4 / N
+        Sigma = (1 - b^2 / d^2) S + (b^2 / d^2) m I
+
+    The trace of S is kept. A symbol that never moved gets the variance b^2 / d^2 * m. With one row, and where nothing
+    moved, the answer is all zeros; with two rows and with one symbol, b^2 / d^2 = 0 and the answer is S.
+
+    Args:
+        returns: [n, N] with n >= 1, per bar. Bars where nothing is known count as a return of 0.
+
+    Returns:
+        [N, N], symmetric positive semidefinite, in squared units of `returns` (per bar, divided by n).
+
+    Source: Ledoit, O., Wolf, M. (2004), "A well-conditioned estimator for large-dimensional covariance matrices",
+    Journal of Multivariate Analysis 88(2), 365-411, section 3.2.
+    """
+    n, N = returns.shape
+    X = returns - returns.mean(axis=0)
+    S: Array = X.T @ X
+    S /= n
+    squares = np.einsum("kj,kj->k", X, X)  # |x_k|^2: the fourth moments need no [N, N] array of their own
+    average = float(squares.sum()) / (n * N)
+    norm = float(np.vdot(S, S)) / N
+    dispersion = norm - average * average
+    error = (float(squares @ squares) / (n * N) - norm) / n
+    # Two rows give error = 0, one symbol gives dispersion = 0, both up to rounding: nothing to shrink.
+    intensity = min(1.0, error / dispersion) if n > 2 and N > 1 and dispersion > 0 else 0.0
+    S *= 1.0 - intensity
+    S.flat[:: N + 1] += intensity * average
+    return S
+
+
+def correlation(covariance: Array) -> Array:
+    """Correlation matrix [N, N] of a covariance matrix [N, N].
+
+    A symbol without variance correlates with nothing: 0 off the diagonal. The diagonal is exactly 1 and every entry
+    lies in [-1, 1].
+    """
+    variance = covariance.diagonal()
+    moves = variance > 0
+    scale = np.zeros_like(variance)
+    np.divide(1.0, np.sqrt(variance, where=moves, out=np.zeros_like(variance)), where=moves, out=scale)
+    rho: Array = covariance * np.multiply.outer(scale, scale)  # one product of both keeps it symmetric to the bit
+    np.clip(rho, -1.0, 1.0, out=rho)
+    np.fill_diagonal(rho, 1.0)
+    return rho

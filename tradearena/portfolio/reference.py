@@ -1,0 +1,92 @@
+"""A panel and the policy's reference rules come in; the rolling Markowitz portfolio of each bar goes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradearena.policy import Reference
+from tradearena.portfolio.covariance import ledoit_wolf
+from tradearena.portfolio.mean import shrunk_mean
+from tradearena.portfolio.optimiser import mean_variance
+from tradearena.values import Array, Mask, Panel
+
+FEWEST = 3
+"""Rows of returns below which nothing is estimated: the covariance of two rows has rank one whatever the shrinkage, and
+a portfolio without any risk in it would make every limit that is relative to the reference absurd."""
+
+UNKNOWN_VARIANCE = 1e-8
+"""Per bar, of every symbol, where nothing is estimated: a volatility of one basis point. What cannot be measured is not
+held against a portfolio: no limit on volatility that anyone sets binds at this size, yet ratios of risks are defined.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the reference knows at the close of bar `t`. Arrays are read-only, returns are simple and per bar.
+
+    `weights` [N] are the Markowitz portfolio; `covariance` [N, N] and `mean` [N] are what it was made from; `short`
+    says that the dataset had fewer rows of returns than the lookback.
+    """
+
+    t: int
+    weights: Array
+    covariance: Array
+    mean: Array
+    short: bool
+
+
+class RollingMarkowitz:
+    """Ledoit-Wolf covariance, James-Stein mean and long-only Markowitz weights over the last `lookback` returns.
+
+    The rows are the returns of bars max(1, t - lookback + 1) .. t (bar 0 has none). With fewer than three rows the
+    covariance is `UNKNOWN_VARIANCE` times the identity, the mean is zero, and the weights are equal. Weight goes only
+    to symbols that trade at t and were listed for at least half of the rows: before its first bar a symbol's returns
+    are zeros, so that a fresh listing looks almost free of risk. Whatever the cap leaves over stays in cash.
+
+    The last answer is kept, so that an agent that is the reference and the audit of its decision share one solve.
+    """
+
+    def __init__(self, panel: Panel, rules: Reference) -> None:
+        self.panel = panel
+        self.rules = rules
+        self._last: Estimate | None = None
+
+    def at(self, t: int) -> Estimate:
+        """The reference at the close of bar t, from bars up to and including t.
+
+        Raises:
+            IndexError: there is no bar t.
+            ArithmeticError: the panel holds a return that is not finite.
+        """
+        if not 0 <= t < len(self.panel):
+            raise IndexError(f"bar {t} is not among the {len(self.panel)} bars of the panel")
+        if self._last is None or self._last.t != t:
+            self._last = self._estimate(t)
+        return self._last
+
+    def _estimate(self, t: int) -> Estimate:
+        lookback, N = self.rules.lookback, len(self.panel.symbols)
+        returns = self.panel.returns[max(1, t - lookback + 1) : t + 1]
+        rows = len(returns)
+        if rows < FEWEST:
+            covariance = np.eye(N) * UNKNOWN_VARIANCE
+            mean = np.zeros(N)
+        else:
+            covariance = ledoit_wolf(returns)
+            mean = shrunk_mean(returns)
+        weights = mean_variance(
+            covariance,
+            mean,
+            risk_aversion=self.rules.risk_aversion,
+            cap=np.where(self._eligible(t, rows), self.rules.cap, 0.0),
+        )
+        for array in (weights, covariance, mean):
+            array.flags.writeable = False
+        return Estimate(t, weights, covariance, mean, short=rows < lookback)
+
+    def _eligible(self, t: int, rows: int) -> Mask:
+        """[N]: trades at t, and was listed at least half of the rows ago."""
+        eligible: Mask = self.panel.tradable[t] & (self.panel.mark[t - rows // 2] > 0)
+        return eligible

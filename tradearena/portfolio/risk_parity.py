@@ -1,0 +1,65 @@
+"""A covariance comes in; the long-only weights of which every one carries the same risk go out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradearena.portfolio.covariance import correlation
+from tradearena.values import Array
+
+TOLERANCE = 1e-10
+"""Newton decrement at which the contributions count as equal."""
+
+NEWTON_STEPS = 100
+"""Far more than are needed: ten or so for real covariances, and the number hardly grows with N."""
+
+
+def risk_parity(covariance: Array) -> Array:
+    """Equal risk contributions: w_i (Sw)_i is the same for every symbol, w >= 0, sum w = 1.
+
+    Where y minimises the strictly convex  y'Cy / 2 - sum_i log y_i  (C the correlation matrix), y_i (Cy)_i = 1 for
+    every i, and w_i = y_i / sigma_i up to scale. Damped Newton: the function is self-concordant, so the step
+    1 / (1 + decrement) converges from anywhere, and a full step is taken once the decrement is below 1/4.
+
+    Args:
+        covariance: S, [N, N], symmetric positive semidefinite. A symbol without variance cannot carry risk and gets
+            no weight; if none has any, weights are equal.
+
+    Returns:
+        [N], deterministic.
+
+    Raises:
+        ArithmeticError: some long-only portfolio has no risk at all (a perfect hedge), so that nothing can be equal;
+            or the covariance is not finite.
+
+    Source: Maillard, S., Roncalli, T., Teiletche, J. (2010), "The properties of equally weighted risk contribution
+    portfolios", Journal of Portfolio Management 36(4), 60-70; Spinu, F. (2013), "An algorithm for computing risk
+    parity weights", SSRN 2297383.
+    """
+    variance = covariance.diagonal()
+    moves = variance > 0
+    if not moves.any():
+        return np.full(len(variance), 1.0 / len(variance))
+    C = correlation(covariance[np.ix_(moves, moves)])
+    shares = _newton(C) / np.sqrt(variance[moves])
+    weights = np.zeros(len(variance))
+    weights[moves] = shares / shares.sum()
+    return weights
+
+
+def _newton(C: Array) -> Array:
+    """The minimiser of y'Cy / 2 - sum log y, [N]."""
+    N = len(C)
+    y = np.full(N, np.sqrt(N / max(float(C.sum()), 1.0)))  # exact where all correlations are the same
+    for _ in range(NEWTON_STEPS):
+        gradient = C @ y - 1.0 / y
+        H = C.copy()
+        H.flat[:: N + 1] += 1.0 / (y * y)
+        step = np.linalg.solve(H, gradient)
+        decrement = np.sqrt(max(float(gradient @ step), 0.0))
+        if decrement <= TOLERANCE:
+            return y
+        y -= step if decrement < 0.25 else step / (1.0 + decrement)
+    raise ArithmeticError(
+        f"no risk parity among {N} symbols: some long-only mix of them has no risk, or the covariance is not finite"
+    )

@@ -1,0 +1,292 @@
+"""The audit: a decision and the state it was made in come in, approved weights and findings go out. Nothing else
+happens here, and auditing what was approved changes nothing.
+
+Two parts, so that no limit undoes another:
+
+1. State limits, the map C: elementwise (tradable, short, single name), then per set (sector, coupled cluster), then
+   whole-vector scalings (gross, net, volatility, reference risk). No step grows a weight or turns its sign, so each
+   keeps what the ones before it established. The weights that meet all of them form a convex set F.
+2. Trade limits: base = C(current) are the forced reductions, exempt from turnover and liquidity. The answer is
+   base + theta (C(intent) - base) with the largest theta in [0, 1] that meets both: a point between two points of F.
+
+A held symbol that cannot be traded now is pinned: it keeps its weight, counts against every limit, and what it alone
+exceeds is not held against the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradearena.policy import Limits
+from tradearena.values import TOLERANCE, Array, Decision, Exposures, Finding, Labels, Mask, RiskReport, Scope, Severity
+
+Report = Callable[[Finding], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """What the audit needs to know at the close of a bar. Arrays are [N] unless said otherwise.
+
+    Attributes:
+        symbols: names, for the findings.
+        current: weights held, orders in flight included.
+        tradable: symbols whose bar traded.
+        covariance: [N, N] of returns per bar.
+        reference: weights of the reference portfolio.
+        sectors: sector label per symbol; `sector_names` names them.
+        clusters: coupled-cluster label per symbol.
+        liquidity: largest trade per symbol in weight units; None where the policy sets no such limit.
+        drawdown: fall of NAV from its peak, as a fraction.
+        halted: the kill switch is on.
+        bars_per_year: to annualise volatility.
+    """
+
+    symbols: tuple[str, ...]
+    current: Array
+    tradable: Mask
+    covariance: Array
+    reference: Array
+    sectors: Labels
+    sector_names: tuple[str, ...]
+    clusters: Labels
+    liquidity: Array | None
+    drawdown: float
+    halted: bool
+    bars_per_year: float
+
+
+def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:
+    """Audit one decision.
+
+    Args:
+        decision: `target` [N] finite, or None to keep the position.
+        state: the account and the market at the close of the decision's bar.
+        limits: what the policy allows.
+
+    Returns:
+        The report: intent and approved weights [N], findings in the order the rules were applied, exposures of what
+        was approved.
+    """
+    findings: list[Finding] = []
+    keep = _keeps(decision, limits, findings.append)
+    intent = state.current if decision.target is None else decision.target
+    audited = _Audited(state, limits)
+    approved = audited.approve(state.current if keep else intent, findings.append)
+    exposures = audited.exposures(approved)
+    _flags(exposures, limits, findings.append)
+    return RiskReport(intent=intent, approved=approved, findings=tuple(findings), exposures=exposures)
+
+
+def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
+    """Does this reply keep the position, whatever weights it names? A malformed or timid reply never liquidates."""
+    for name, stated in decision.stray:
+        try:
+            weight = float(stated)
+        except ValueError:
+            weight = math.nan
+        report(Finding("validity", "symbol", name, weight, 0.0, 0.0, "major"))
+    if decision.status in ("fallback", "error"):
+        report(Finding("reply", "portfolio", decision.status, math.nan, math.nan, math.nan, "critical"))
+        return True
+    floor, stated_confidence = limits.min_confidence, decision.confidence
+    if floor is not None and stated_confidence is not None and stated_confidence < floor:
+        report(Finding("confidence", "portfolio", "", stated_confidence, math.nan, floor, "major"))
+        return True
+    return False
+
+
+class _Audited:
+    """One audit in progress: the pins, and the risk they carry, are worked out once."""
+
+    def __init__(self, state: RiskState, limits: Limits) -> None:
+        self.state, self.limits = state, limits
+        stuck = ~state.tradable
+        held = stuck & (state.current != 0.0)
+        self.untradable = stuck if stuck.any() else None
+        self.pinned = held if self.untradable is not None and held.any() else None
+        self.pins = np.where(held, state.current, 0.0) if self.pinned is not None else np.zeros_like(state.current)
+        variance = float(state.reference @ state.covariance @ state.reference)
+        self.reference_volatility = math.sqrt(max(variance, 0.0) * state.bars_per_year)
+
+    def approve(self, intent: Array, report: Report) -> Array:
+        """The approved weights [N] for an intent [N]."""
+        state, limits = self.state, self.limits
+        if self.pinned is not None:
+            for i in np.flatnonzero(self.pinned & (np.abs(intent - state.current) > TOLERANCE)):
+                held = float(state.current[i])
+                report(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
+        base = self.state_limits(self._free(state.current), _silent)
+        if state.halted:
+            report(_changed("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, "critical"))
+            return self.pins.copy()
+        target = self.state_limits(self._free(intent), report)
+        theta = self._trade_limits(target - base, report)
+        free = target if theta == 1.0 else base + theta * (target - base)
+        return free if self.pinned is None else free + self.pins
+
+    def _free(self, weights: Array) -> Array:
+        return weights if self.pinned is None else np.where(self.pinned, 0.0, weights)
+
+    # ------------------------------------------------------------------ state limits: the map C
+
+    def state_limits(self, weights: Array, report: Report) -> Array:
+        """The map C on free weights [N] (0 where pinned)."""
+        weights = self._elementwise(weights, report)
+        limits, state = self.limits, self.state
+        if limits.sector is not None:
+            weights = self._sets("sector", weights, state.sectors, state.sector_names, limits.sector, report)
+        if limits.cluster is not None:
+            weights = self._sets("cluster", weights, state.clusters, None, limits.cluster, report)
+        return self._scalings(weights, report)
+
+    def _elementwise(self, weights: Array, report: Report) -> Array:
+        limits, state = self.limits, self.state
+        if self.untradable is not None:
+            weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, report)
+        if not limits.allow_short and weights.min(initial=0.0) < 0.0:
+            weights = self._bound("short", weights, np.maximum(weights, 0.0), 0.0, report)
+        cap = limits.single_name
+        if cap is not None and np.abs(weights).max(initial=0.0) > cap + TOLERANCE:
+            bounded = np.where(np.abs(weights) > cap + TOLERANCE, np.copysign(cap, weights), weights)
+            weights = self._bound("single-name", weights, bounded, cap, report)
+        return weights
+
+    def _bound(self, rule: str, before: Array, after: Array, limit: float, report: Report) -> Array:
+        if report is not _silent:
+            for i in np.flatnonzero(before != after):
+                name, proposed, approved = self.state.symbols[i], float(before[i]), float(after[i])
+                report(_changed(rule, "symbol", name, proposed, approved, limit))
+        return after
+
+    def _sets(
+        self, rule: str, weights: Array, labels: Labels, names: Sequence[str] | None, limit: float, report: Report
+    ) -> Array:
+        """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
+        is coupled to nobody."""
+        gross = np.bincount(labels, np.abs(weights))
+        room = np.full(len(gross), limit)
+        if self.pinned is not None:
+            room = np.maximum(room - np.bincount(labels, np.abs(self.pins)), 0.0)
+        over = gross > room + TOLERANCE
+        if not over.any():
+            return weights
+        if names is None:
+            over &= np.bincount(labels) > 1
+        for g in np.flatnonzero(over):
+            if report is not _silent:
+                name = names[g] if names is not None else self._members(labels, int(g))
+                report(_changed(rule, "group", name, float(gross[g]), float(room[g]), limit))
+        factor = np.where(over, room / np.where(over, gross, 1.0), 1.0)
+        scaled: Array = weights * factor[labels]
+        return scaled
+
+    def _members(self, labels: Labels, label: int) -> str:
+        return "+".join(self.state.symbols[i] for i in np.flatnonzero(labels == label))
+
+    def _scalings(self, weights: Array, report: Report) -> Array:
+        limits, pins = self.limits, self.pins
+        if limits.gross is not None:
+            gross, stuck = float(np.abs(weights).sum()), float(np.abs(pins).sum())
+            room = max(limits.gross - stuck, 0.0)
+            if gross > room + TOLERANCE:
+                report(_changed("gross", "portfolio", "", gross + stuck, room + stuck, limits.gross))
+                weights = weights * (room / gross)
+        if limits.net is not None:
+            net, stuck = float(weights.sum()), float(pins.sum())
+            bound = max(limits.net, abs(stuck))
+            if abs(net + stuck) > bound + TOLERANCE:
+                room = math.copysign(bound, net) - stuck
+                report(_changed("net", "portfolio", "", net + stuck, room + stuck, limits.net))
+                weights = weights * (room / net)
+        if limits.volatility is not None:
+            weights = self._volatility("volatility", weights, limits.volatility, report)
+        if limits.reference_risk is not None:
+            bound = limits.reference_risk * self.reference_volatility
+            weights = self._volatility("reference-risk", weights, bound, report)
+        return weights
+
+    def _volatility(self, rule: str, weights: Array, limit: float, report: Report) -> Array:
+        """Largest factor s in [0, 1] with volatility(pins + s * weights) within the limit, or within what the pins
+        carry alone: the positive root of a s² + 2 b s + c = bound²."""
+        risk = self.state.covariance @ weights
+        year = self.state.bars_per_year
+        a = float(weights @ risk) * year
+        b = float(self.pins @ risk) * year if self.pinned is not None else 0.0
+        c = float(self.pins @ self.state.covariance @ self.pins) * year if self.pinned is not None else 0.0
+        volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(max(c, 0.0)))
+        if volatility <= bound + TOLERANCE:
+            return weights
+        factor = (math.sqrt(max(b * b + a * (bound * bound - c), 0.0)) - b) / a
+        report(_changed(rule, "portfolio", "", volatility, bound, limit))
+        return weights * min(max(factor, 0.0), 1.0)
+
+    # ------------------------------------------------------------------ trade limits
+
+    def _trade_limits(self, move: Array, report: Report) -> float:
+        """Largest theta in [0, 1] such that theta * move meets turnover and liquidity."""
+        theta, limits = 1.0, self.limits
+        if limits.turnover is not None:
+            buys, sells = float(move[move > 0].sum()), float(-move[move < 0].sum())
+            turnover = max(buys, sells)
+            if turnover > limits.turnover + TOLERANCE:
+                theta = limits.turnover / turnover
+                report(_changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
+        room = self.state.liquidity
+        if room is not None:
+            size = np.abs(move) * theta
+            over = size > room + TOLERANCE
+            if over.any():
+                ratios = np.where(over, room / np.where(over, size, 1.0), np.inf)
+                i = int(ratios.argmin())
+                proposed, limit = float(size[i]), float(room[i])
+                report(_changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
+                theta *= float(ratios[i])
+        return theta
+
+    # ------------------------------------------------------------------ measurements
+
+    def exposures(self, weights: Array) -> Exposures:
+        """Exposures of weights [N]: the effective number of bets is the squared diversification ratio (Choueifaty,
+        Froidure & Reynier 2013, section 3): (|w|'sigma)² / w'Sigma w; 0 for an empty portfolio."""
+        size = np.abs(weights)
+        gross = float(size.sum())
+        covariance = self.state.covariance
+        variance = max(float(weights @ covariance @ weights), 0.0)
+        weighted = float(size @ np.sqrt(covariance.diagonal()))
+        return Exposures(
+            gross=gross,
+            net=float(weights.sum()),
+            volatility=math.sqrt(variance * self.state.bars_per_year),
+            herfindahl=float(size @ size) / gross**2 if gross > 0 else 0.0,
+            effective_bets=weighted**2 / variance if variance > 0 else 0.0,
+            distance=float(np.abs(weights - self.state.reference).sum()),
+        )
+
+
+def _flags(exposures: Exposures, limits: Limits, report: Report) -> None:
+    """What is worth saying though it changes nothing."""
+    watched = (
+        ("herfindahl", exposures.herfindahl, limits.herfindahl, 1),
+        ("effective-bets", exposures.effective_bets, limits.effective_bets, -1),
+        ("distance", exposures.distance, limits.distance, 1),
+    )
+    for rule, value, limit, sign in watched:
+        if limit is not None and exposures.gross > 0 and sign * (value - limit) > TOLERANCE:
+            report(Finding(rule, "portfolio", "", value, value, limit, "flag"))
+
+
+def _changed(
+    rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float, severity: Severity | None = None
+) -> Finding:
+    """A finding that changed weights: minor up to a quarter beyond its limit, major above."""
+    excess = abs(proposed) - abs(limit)
+    severity = severity or ("minor" if excess <= 0.25 * abs(limit) else "major")
+    return Finding(rule, scope, name, proposed, approved, limit, severity)
+
+
+def _silent(_finding: Finding) -> None:
+    """What the forced reductions report: nothing, they are not the decision's doing."""

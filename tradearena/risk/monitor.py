@@ -1,0 +1,79 @@
+"""Watches an episode bar by bar: NAVs and estimates come in, the `RiskState` of each decision goes out.
+
+What it remembers (peak, kill switch, clusters) follows from the bars and the NAV path alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tradearena.policy import Limits
+from tradearena.portfolio.covariance import correlation, ledoit_wolf
+from tradearena.portfolio.reference import Estimate
+from tradearena.risk.audit import RiskState
+from tradearena.risk.clusters import coupled_clusters
+from tradearena.values import Account, Array, Labels, Panel
+
+
+class RiskMonitor:
+    """Kill switch, coupled clusters and liquidity of one episode."""
+
+    def __init__(self, panel: Panel, limits: Limits, *, lookback: int) -> None:
+        """`lookback` is the reference's: where the clusters use the same bars, they share its covariance."""
+        self.panel, self.limits = panel, limits
+        self.shares_estimate = limits.cluster_lookback == lookback
+        self.peak = self.drawdown = 0.0
+        self.halted_at: int | None = None
+        self.clusters: Labels = np.arange(len(panel.symbols), dtype=np.int16)
+        self.clustered_at: int | None = None
+
+    def mark(self, t: int, nav: float) -> None:
+        """Take note of the NAV at the close of bar t. The kill switch goes on when the fall from the peak reaches the
+        limit, and off again after the cooldown, with the peak starting anew at the NAV of that bar."""
+        if self.halted_at is not None and t - self.halted_at >= self.limits.cooldown:
+            self.halted_at, self.peak = None, nav
+        self.peak = max(self.peak, nav)
+        self.drawdown = 1.0 - nav / self.peak
+        limit = self.limits.drawdown
+        if limit is not None and self.halted_at is None and self.drawdown >= limit:
+            self.halted_at = t
+
+    def state(self, t: int, account: Account, estimate: Estimate) -> tuple[RiskState, Labels | None]:
+        """The state that a decision at the close of bar t is audited in, and the clusters where they changed."""
+        panel, before = self.panel, self.clusters
+        self._refresh(t, estimate)
+        state = RiskState(
+            symbols=panel.symbols,
+            current=account.committed,
+            tradable=panel.tradable[t],
+            covariance=estimate.covariance,
+            reference=estimate.weights,
+            sectors=panel.sector_of,
+            sector_names=panel.sector_names,
+            clusters=self.clusters,
+            liquidity=self._liquidity(t, account.nav),
+            drawdown=self.drawdown,
+            halted=self.halted_at is not None,
+            bars_per_year=panel.bars_per_year,
+        )
+        return state, None if np.array_equal(before, self.clusters) else self.clusters
+
+    def _refresh(self, t: int, estimate: Estimate) -> None:
+        """Find the coupled clusters anew, every few bars."""
+        due = self.clustered_at is None or t - self.clustered_at >= self.limits.cluster_refresh
+        if due and t >= 2:
+            covariance = estimate.covariance
+            if not self.shares_estimate:
+                covariance = ledoit_wolf(self.panel.returns[max(1, t - self.limits.cluster_lookback + 1) : t + 1])
+            self.clusters = coupled_clusters(correlation(covariance), self.limits.cluster_correlation)
+            self.clustered_at = t
+
+    def _liquidity(self, t: int, nav: float) -> Array | None:
+        """Largest trade per symbol in weight units: a fraction of its trailing mean volume, at the close."""
+        limits, panel = self.limits, self.panel
+        if limits.liquidity is None:
+            return None
+        lookback = limits.liquidity_lookback
+        volume = panel.volume[max(0, t - lookback + 1) : t + 1].mean(axis=0)
+        room: Array = (limits.liquidity / nav) * volume * panel.mark[t]
+        return room

@@ -1,0 +1,76 @@
+"""The hash chain: a step and the link before it come in, the next link goes out.
+
+Everything that decides or follows from a step is in its link; clock times, paths, host names and latencies are not.
+Numbers enter as little-endian IEEE 754, texts as UTF-8 with their length before them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import Protocol
+
+from tradearena.values import Account, Fill, Mark, Step
+
+GENESIS = hashlib.sha256(b"tradearena").digest()
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+
+def observation_digest(bars: bytes, account: Account, told: str | None) -> bytes:
+    """SHA-256 of what an agent can see: the chained digest of the bars, its account, and what it is told."""
+    link = hashlib.sha256(bars)
+    link.update(struct.pack("<ddd", account.nav, account.cash, account.owed))
+    link.update(account.shares.tobytes())
+    link.update(account.in_flight.tobytes())
+    _text(link, told)
+    return link.digest()
+
+
+def next_link(previous: bytes, step: Step) -> bytes:
+    """The link of a step."""
+    link = hashlib.sha256(previous)
+    decision, report, account = step.decision, step.report, step.account
+    link.update(struct.pack("<q", step.t) + step.observation)
+    for text in (decision.status, decision.reason, decision.rationale, decision.reflection, step.told):
+        _text(link, text)
+    for name, stated in decision.stray:
+        _text(link, name)
+        _text(link, stated)
+    confidence = decision.confidence
+    link.update(struct.pack("<?d?", decision.target is None, -1.0 if confidence is None else confidence, step.short))
+    for array in (report.intent, report.approved, step.reference, account.shares, account.in_flight):
+        link.update(array.tobytes())
+    if step.clusters is not None:
+        link.update(step.clusters.tobytes())
+    for finding in report.findings:
+        _text(link, "\x1f".join((finding.rule, finding.scope, finding.name, finding.severity)))
+        link.update(struct.pack("<ddd", finding.proposed, finding.approved, finding.limit))
+    link.update(struct.pack("<6d", *report.exposures))
+    _happened(link, step.marks, account.fill)
+    return link.digest()
+
+
+def closing_link(previous: bytes, marks: tuple[Mark, ...], fill: Fill | None, status: str) -> bytes:
+    """The last link of an episode: what happened after its last decision, and how it ended."""
+    link = hashlib.sha256(previous)
+    _happened(link, marks, fill)
+    _text(link, status)
+    return link.digest()
+
+
+def _happened(link: _Hash, marks: tuple[Mark, ...], fill: Fill | None) -> None:
+    """What the market did with the account since the link before."""
+    for mark in marks:
+        link.update(struct.pack("<q7d", *mark))
+    if fill is not None:
+        link.update(struct.pack("<qq", fill.t, fill.decided))
+        for array in (fill.ordered, fill.quantity, fill.price, fill.commission, fill.spread, fill.impact, fill.cause):
+            link.update(array.tobytes())
+
+
+def _text(link: _Hash, text: str | None) -> None:
+    data = b"" if text is None else text.encode("utf-8", "surrogatepass")
+    link.update(struct.pack("<q", -1 if text is None else len(data)) + data)

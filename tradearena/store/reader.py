@@ -1,0 +1,245 @@
+"""Reads an experiment file: a path comes in; set-up, episodes, panel and trajectories go out. Nothing stored in the
+file is run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+
+from tradearena.errors import StoreError, UnknownName
+from tradearena.store import files
+from tradearena.store.schema import VIEWS
+from tradearena.values import Array, Decision, Panel, Trajectory
+
+_TIMES = {"created_at", "started_at", "finished_at"}
+
+
+class Recorded(NamedTuple):
+    """The decisions on file of one episode, in order, and the hash of each step."""
+
+    decisions: list[Decision]
+    hashes: list[bytes]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The set-up of a file, as recorded."""
+
+    id: str
+    name: str
+    created_at: str
+    engine: int
+    dataset: dict[str, Any]
+    dataset_digest: str
+    warnings: list[str]
+    policy: dict[str, Any]
+    policy_digest: str
+    window: str
+    symbols: tuple[str, ...]
+    sectors: tuple[str, ...]
+    bars_per_year: float
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """One episode, as recorded."""
+
+    id: str
+    agent: str
+    card: dict[str, Any]
+    agent_digest: str
+    feedback: str
+    seed: int
+    replicate: int
+    first: int
+    last: int
+    every: int
+    manifest: dict[str, Any]
+    started_at: str
+    finished_at: str | None
+    status: str
+    error: str | None
+    root_hash: str | None
+    seal: str | None
+
+
+class Reader:
+    """One experiment file, open for reading. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.db = files.connect(path, read_only=True)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.db.close()
+
+    def experiment(self) -> Experiment:
+        """The set-up.
+
+        Raises:
+            StoreError: this DuckDB file is no experiment of ours.
+        """
+        try:
+            (row,) = self._rows("experiment", Experiment.__annotations__)
+        except (duckdb.Error, ValueError):
+            raise StoreError(f"{self.path}: not an experiment file of TradeArena") from None
+        for column in ("dataset", "warnings", "policy"):
+            row[column] = json.loads(row[column])
+        row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
+        return Experiment(**row)
+
+    def episodes(self) -> list[EpisodeRow]:
+        """All episodes, in the order they were begun."""
+        rows = self._rows("episode", EpisodeRow.__annotations__, "ORDER BY started_at, id")
+        for row in rows:
+            row["card"], row["manifest"] = json.loads(row["card"]), json.loads(row["manifest"])
+        return [EpisodeRow(**row) for row in rows]
+
+    def episode(self, name: str | None) -> EpisodeRow:
+        """One episode by id (or its beginning) or agent; the only one, or the newest, where no name is given."""
+        rows = self.episodes()
+        if not rows:
+            raise StoreError(f"{self.path}: holds no episode yet")
+        if name is None:
+            return rows[-1]
+        for row in reversed(rows):
+            if row.agent == name or row.id.startswith(name):
+                return row
+        raise UnknownName("episode", name, [label for row in rows for label in (row.id, row.agent)])
+
+    def window(self, row: EpisodeRow) -> dict[str, Any]:
+        """First and last bar of an episode, and when they ended."""
+        query = 'SELECT epoch_us("end") FROM bars WHERE t IN (?, ?) ORDER BY t'
+        times = [stamp(end) for (end,) in self.db.execute(query, [row.first, row.last]).fetchall()]
+        return {"first": row.first, "last": row.last, "every": row.every, "start": times[0], "end": times[-1]}
+
+    def recorded(self, episode: str) -> Recorded:
+        """The decisions on file, to resume from."""
+        columns = "status, reason, kept, rationale, reflection, confidence, stray, hash"
+        rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
+        intents = self.vectors("step", "intent", episode)
+        decisions = [
+            Decision(
+                target=None if kept else intent,
+                rationale=rationale,
+                confidence=confidence,
+                reflection=reflection,
+                status=status,
+                reason=reason,
+                stray=tuple((name, stated) for name, stated in json.loads(stray)),
+            )
+            for (status, reason, kept, rationale, reflection, confidence, stray, _), intent in zip(
+                rows, intents, strict=True
+            )
+        ]
+        return Recorded(decisions, [row[-1] for row in rows])
+
+    def panel(self) -> Panel:
+        """The bars."""
+        experiment = self.experiment()
+        times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()
+        prices = tuple(self.vectors("bars", field) for field in ("open", "high", "low", "close"))
+        return Panel.of(
+            experiment.symbols,
+            np.asarray(times["s"]).astype("datetime64[us]"),
+            np.asarray(times["e"]).astype("datetime64[us]"),
+            prices,  # type: ignore[arg-type]
+            self.vectors("bars", "volume"),
+            sectors=experiment.sectors,
+            bars_per_year=experiment.bars_per_year,
+        )
+
+    def trajectory(self, episode: str) -> Trajectory:
+        """One episode as arrays."""
+        step = self._numpy("SELECT t, status FROM step WHERE episode = ? ORDER BY t", episode)
+        gates = "SELECT DISTINCT t FROM finding WHERE episode = ? AND severity <> 'flag'"
+        mark = self._numpy(
+            "SELECT t, nav, intent, approved, reference, borrow FROM mark WHERE episode = ? ORDER BY t", episode
+        )
+        fill = self._numpy("SELECT t, decided FROM fill WHERE episode = ? ORDER BY t", episode)
+        ordered, quantity, price = (self.vectors("fill", c, episode) for c in ("ordered", "quantity", "price"))
+        costs = sum(self.vectors("fill", c, episode).sum(axis=1) for c in ("commission", "spread", "impact"))
+        marks = self.panel().mark[fill["decided"]] if len(fill["decided"]) else np.zeros_like(price)
+        cash = self.experiment().policy["execution"]["initial_cash"]
+        return Trajectory(
+            decided=step["t"],
+            intent=self.vectors("step", "intent", episode),
+            approved=self.vectors("step", "approved", episode),
+            gated=np.isin(step["t"], self._numpy(gates, episode)["t"]),
+            statuses=tuple(step["status"]),
+            marked=mark["t"],
+            nav=mark["nav"],
+            intent_nav=mark["intent"],
+            approved_nav=mark["approved"],
+            reference_nav=mark["reference"],
+            borrow=mark["borrow"],
+            filled_at=fill["t"],
+            ordered=(np.abs(ordered) * marks).sum(axis=1),
+            filled=(np.abs(quantity) * marks).sum(axis=1),
+            bought=(np.maximum(quantity, 0.0) * price).sum(axis=1),
+            sold=(np.maximum(-quantity, 0.0) * price).sum(axis=1),
+            cost=np.asarray(costs),
+            initial_cash=cash,
+            bars_per_year=self.experiment().bars_per_year,
+        )
+
+    def vectors(self, table: str, column: str, episode: str | None = None) -> Array:
+        """[rows, N] of a vector column, in order."""
+        where, values = ("WHERE episode = ?", [episode]) if episode is not None else ("", [])
+        n = len(self.experiment().symbols)
+        inner = f'SELECT "{column}" FROM "{table}" {where} ORDER BY t'
+        flat = self.db.execute(f'SELECT unnest("{column}") AS v FROM ({inner})', values).fetchnumpy()["v"]
+        return np.asarray(flat).reshape(-1, n)
+
+    def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Answer a user's query. Our views are made anew, temporary: those stored in the file are never used.
+
+        Raises:
+            StoreError: DuckDB does not accept the query.
+        """
+        try:
+            for name, query in VIEWS.items():
+                self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {query}')
+            relation = self.db.execute(sql)
+            columns = [column[0] for column in relation.description or ()]
+            times = [i for i, column in enumerate(relation.description or ()) if "TIME ZONE" in str(column[1])]
+            if not times:
+                return columns, relation.fetchall()
+            stamped = ", ".join(
+                f"strftime(#{i + 1} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')" if i in times else f"#{i + 1}"
+                for i in range(len(columns))
+            )
+            return columns, self.db.execute(f"SELECT {stamped} FROM ({sql.rstrip().rstrip(';')})").fetchall()
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path}: the query failed: {error}") from None
+
+    def _numpy(self, query: str, episode: str) -> dict[str, Any]:
+        found = self.db.execute(query, [episode]).fetchnumpy()
+        return {name: np.asarray(values) for name, values in found.items()}
+
+    def _rows(self, table: str, columns: Any, tail: str = "") -> list[dict[str, Any]]:
+        read = ", ".join(f'epoch_us("{name}")' if name in _TIMES else f'"{name}"' for name in columns)
+        rows = self.db.execute(f'SELECT {read} FROM "{table}" {tail}').fetchall()
+        return [
+            {name: stamp(value) if name in _TIMES else value for name, value in zip(columns, row, strict=True)}
+            for row in rows
+        ]
+
+
+def stamp(microseconds: int | None) -> str | None:
+    """ISO-8601 with Z."""
+    if microseconds is None:
+        return None
+    return datetime.fromtimestamp(microseconds / 1e6, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,198 @@
+"""The tables of an experiment file, as one list of columns per table, and the migrations that make them.
+
+`n` is the number of symbols of the experiment; `DOUBLE[n]` columns are fixed vectors in the order of
+`experiment.symbols`. Views for people who open the file in plain DuckDB stand at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import duckdb
+
+ENGINE = 1
+"""Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
+
+
+class Column(NamedTuple):
+    """One column: `type` is a DuckDB type, in which `[n]` stands for one entry per symbol."""
+
+    name: str
+    type: str
+    about: str
+    text: bool = False
+
+    def sql(self, n: int) -> str:
+        """The column as DDL."""
+        compression = " USING COMPRESSION zstd" if self.text else ""
+        return f'"{self.name}" {self.type.replace("[n]", f"[{n}]")}{compression}'
+
+
+_EPISODE = Column("episode", "VARCHAR", "episode.id")
+_BAR = Column("t", "INTEGER", "bar, counted in bars.t")
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "experiment": (
+        Column("id", "VARCHAR", "hash of dataset digest, policy, window rule and engine"),
+        Column("name", "VARCHAR", "name of the dataset"),
+        Column("created_at", "TIMESTAMPTZ", "when the file was begun"),
+        Column("engine", "INTEGER", "version of the rules of the simulation"),
+        Column("dataset", "VARCHAR", "dataset card, JSON"),
+        Column("dataset_digest", "VARCHAR", "SHA-256 of symbols, sectors, times and bars"),
+        Column("warnings", "VARCHAR", "what was found in the bars, JSON list"),
+        Column("policy", "VARCHAR", "policy file, JSON"),
+        Column("policy_digest", "VARCHAR", "SHA-256 of the policy without its name"),
+        Column("window", "VARCHAR", "window rule"),
+        Column("symbols", "VARCHAR[]", "in the order of every vector"),
+        Column("sectors", "VARCHAR[]", "of each symbol"),
+        Column("bars_per_year", "DOUBLE", "to annualise"),
+    ),
+    "bars": (
+        _BAR,
+        Column("start", "TIMESTAMPTZ", "when the bar began"),
+        Column("end", "TIMESTAMPTZ", "when it ended: it may be seen from then on"),
+        Column("open", "DOUBLE[n]", "NaN where there is no bar"),
+        Column("high", "DOUBLE[n]", ""),
+        Column("low", "DOUBLE[n]", ""),
+        Column("close", "DOUBLE[n]", ""),
+        Column("volume", "DOUBLE[n]", "shares or units; infinite where the dataset has none"),
+    ),
+    "episode": (
+        Column("id", "VARCHAR", "hash of agent, window, feedback, seed and replicate"),
+        Column("agent", "VARCHAR", "name on the card"),
+        Column("card", "VARCHAR", "agent card, JSON"),
+        Column("agent_digest", "VARCHAR", "SHA-256 of what decides"),
+        Column("feedback", "VARCHAR", "what the agent is told of its audits"),
+        Column("seed", "BIGINT", "seed of the agent's dice"),
+        Column("replicate", "INTEGER", "0, or the count of --again"),
+        Column("first", "INTEGER", "bar of the first decision"),
+        Column("last", "INTEGER", "last bar of the episode"),
+        Column("every", "INTEGER", "bars between decisions"),
+        Column("manifest", "VARCHAR", "versions, processor and git revision, JSON"),
+        Column("started_at", "TIMESTAMPTZ", ""),
+        Column("finished_at", "TIMESTAMPTZ", "NULL while it runs"),
+        Column("status", "VARCHAR", "running, complete, ruined, limited, interrupted or error"),
+        Column("error", "VARCHAR", "what went wrong, in one sentence"),
+        Column("root_hash", "VARCHAR", "last link of the hash chain"),
+        Column("seal", "VARCHAR", "SHA-256 over all rows of the episode and what they refer to"),
+    ),
+    "step": (
+        _EPISODE,
+        _BAR,
+        Column("observation", "BLOB", "SHA-256 of what the agent could see"),
+        Column("status", "VARCHAR", "of the reply: ok, repaired, fallback or error"),
+        Column("reason", "VARCHAR", "why it is not ok"),
+        Column("kept", "BOOLEAN", "the reply keeps the position: intent is the weights held"),
+        Column("rationale", "VARCHAR", "", text=True),
+        Column("reflection", "VARCHAR", "", text=True),
+        Column("confidence", "DOUBLE", "as stated, in [0, 1]"),
+        Column("stray", "VARCHAR", "stated weights that could not be placed, JSON list of pairs", text=True),
+        Column("told", "VARCHAR", "what the agent was told of its last audit", text=True),
+        Column("intent", "DOUBLE[n]", "target weights as wished"),
+        Column("approved", "DOUBLE[n]", "target weights as clipped"),
+        Column("reference", "DOUBLE[n]", "weights of the reference portfolio"),
+        Column("shares", "DOUBLE[n]", "position at this close"),
+        Column("in_flight", "DOUBLE[n]", "ordered earlier and not yet due"),
+        Column("short", "BOOLEAN", "the covariance saw fewer bars than its lookback"),
+        Column("clusters", "SMALLINT[n]", "coupled-cluster labels where they changed, else -1"),
+        Column("gross", "DOUBLE", "of the approved weights"),
+        Column("net", "DOUBLE", ""),
+        Column("volatility", "DOUBLE", "ex ante, a year"),
+        Column("herfindahl", "DOUBLE", ""),
+        Column("effective_bets", "DOUBLE", ""),
+        Column("distance", "DOUBLE", "L1 distance to the reference"),
+        Column("latency", "DOUBLE", "seconds the agent took; in no hash"),
+        Column("hash", "BLOB", "link of the hash chain"),
+    ),
+    "mark": (
+        _EPISODE,
+        _BAR,
+        Column("nav", "DOUBLE", "executed book at the close"),
+        Column("cash", "DOUBLE", ""),
+        Column("owed", "DOUBLE", "borrow fees that cash could not pay yet"),
+        Column("borrow", "DOUBLE", "borrow fee charged at this close"),
+        Column("intent", "DOUBLE", "NAV of the intent book: as wished, without friction"),
+        Column("approved", "DOUBLE", "NAV of the approved book: as clipped, without friction"),
+        Column("reference", "DOUBLE", "NAV of the reference book, without friction"),
+    ),
+    "finding": (
+        _EPISODE,
+        _BAR,
+        Column("seq", "INTEGER", "order in which the rules spoke"),
+        Column("rule", "VARCHAR", ""),
+        Column("scope", "VARCHAR", "symbol, group or portfolio"),
+        Column("name", "VARCHAR", "of the symbol or group"),
+        Column("proposed", "DOUBLE", ""),
+        Column("approved", "DOUBLE", "what the rule let through"),
+        Column("limit", "DOUBLE", ""),
+        Column("severity", "VARCHAR", "flag (changed nothing), minor, major or critical"),
+    ),
+    "fill": (
+        _EPISODE,
+        Column("t", "INTEGER", "bar at whose open it happened"),
+        Column("decided", "INTEGER", "bar of the decision"),
+        Column("ordered", "DOUBLE[n]", "shares, signed"),
+        Column("quantity", "DOUBLE[n]", "shares filled, signed"),
+        Column("price", "DOUBLE[n]", "the open; 0 where there was no bar"),
+        Column("commission", "DOUBLE[n]", "money"),
+        Column("spread", "DOUBLE[n]", "money"),
+        Column("impact", "DOUBLE[n]", "money"),
+        Column("cause", "TINYINT[n]", "place in values.CAUSES of why the rest was cancelled"),
+    ),
+}
+
+KEYS = {"bars": ("t",), "step": ("t",), "mark": ("t",), "finding": ("t", "seq"), "fill": ("t",)}
+"""Order of an episode's rows."""
+
+
+def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
+    """1: the tables of the first release."""
+    for table, columns in TABLES.items():
+        db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in columns)})')
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create,)
+"""In order, each applied once and noted in the table `migration`."""
+
+VIEWS = {
+    "steps": """
+        SELECT s.episode, s.t, b."end" AS time, s.status, s.kept, s.rationale, s.confidence,
+               s.intent::DOUBLE[] AS intent, s.approved::DOUBLE[] AS approved, s.reference::DOUBLE[] AS reference,
+               s.shares::DOUBLE[] AS shares, s.gross, s.net, s.volatility, m.nav, m.cash
+        FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t)""",
+    "weights": """
+        SELECT s.episode, s.t, unnest(e.symbols) AS symbol,
+               unnest(s.intent::DOUBLE[]) AS intent, unnest(s.approved::DOUBLE[]) AS approved,
+               unnest(s.reference::DOUBLE[]) AS reference,
+               CASE WHEN unnest(s.shares::DOUBLE[]) = 0 THEN 0
+                    ELSE unnest(s.shares::DOUBLE[]) * unnest(b.close::DOUBLE[]) / m.nav END AS executed
+        FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t), experiment e""",
+    "fills": """
+        SELECT * FROM (
+            SELECT f.episode, f.t, f.decided, unnest(e.symbols) AS symbol,
+                   unnest(f.ordered::DOUBLE[]) AS ordered, unnest(f.quantity::DOUBLE[]) AS quantity,
+                   unnest(f.price::DOUBLE[]) AS price, unnest(f.commission::DOUBLE[]) AS commission,
+                   unnest(f.spread::DOUBLE[]) AS spread, unnest(f.impact::DOUBLE[]) AS impact,
+                   ['', 'no bar', 'participation', 'position', 'cost', 'cash'][unnest(f.cause::TINYINT[]) + 1] AS cause
+            FROM fill f, experiment e) WHERE ordered <> 0""",
+    "bar": """
+        SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
+               unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high, unnest(b.low::DOUBLE[]) AS low,
+               unnest(b.close::DOUBLE[]) AS close, unnest(b.volume::DOUBLE[]) AS volume
+        FROM bars b, experiment e""",
+}
+"""Name -> query. Stored for plain DuckDB; our own program makes them anew, temporary, and never runs stored ones."""
+
+
+def migrate(db: duckdb.DuckDBPyConnection, n: int, applied_at: str) -> None:
+    """Bring a file up to the schema of this version."""
+    db.execute("CREATE TABLE IF NOT EXISTS migration (version INTEGER, name VARCHAR, applied_at TIMESTAMPTZ)")
+    row = db.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()
+    done = row[0] if row else 0
+    for version, migration in enumerate(MIGRATIONS[done:], start=done + 1):
+        migration(db, n)
+        db.execute("INSERT INTO migration VALUES (?, ?, ?)", [version, migration.__name__.strip("_"), applied_at])
+    if done < len(MIGRATIONS):
+        for name, query in VIEWS.items():
+            db.execute(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
