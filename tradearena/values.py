@@ -63,15 +63,15 @@ class Panel:
         bars_per_year: float,
     ) -> Panel:
         """Build a panel from four [T, N] price arrays (open, high, low, close; NaN = no bar) and a volume array."""
-        opened, high, low, close = (np.ascontiguousarray(price, dtype=np.float64) for price in prices)
+        opened, high, low, close = (np.array(price, dtype=np.float64, order="C") for price in prices)
         valid = np.isfinite(close)
         last = np.maximum.accumulate(np.where(valid, np.arange(len(close))[:, None], -1), axis=0)
         mark = np.where(last >= 0, np.take_along_axis(close, np.maximum(last, 0), axis=0), 0.0)
         returns = np.zeros_like(mark)
         np.divide(mark[1:] - mark[:-1], mark[:-1], out=returns[1:], where=mark[:-1] > 0)
         arrays: list[NDArray[np.generic]] = [
-            np.asarray(start, dtype="datetime64[us]"),
-            np.asarray(end, dtype="datetime64[us]"),
+            np.array(start, dtype="datetime64[us]"),
+            np.array(end, dtype="datetime64[us]"),
             opened,
             high,
             low,
@@ -224,7 +224,8 @@ class Observation:
     @property
     def live(self) -> Mask:
         """[N]: symbols that traded in bar `t`."""
-        return self.bars.valid[-1] & (self.bars.volume[-1] > 0)
+        traded: Mask = self.bars.valid[-1] & (self.bars.volume[-1] > 0)
+        return traded
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ def _returns(folder: Path):
 
 
 def _read(path: Path):
-    query = "pivot (select timestamp, symbol, close from read_parquet('{}')) on symbol using first(close) order by timestamp"
+    bars = f"select timestamp, symbol, close from read_parquet('{path}')"
     with duckdb.connect() as connection:
-        columns = connection.sql(query.format(path)).fetchnumpy()
+        columns = connection.sql(f"pivot ({bars}) on symbol using first(close) order by timestamp").fetchnumpy()
     closes = [np.ma.filled(column.astype(float), np.nan) for name, column in columns.items() if name != "timestamp"]
     close = np.stack(closes, axis=1)
     close = close[np.isfinite(close).all(axis=1)]

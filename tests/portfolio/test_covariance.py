@@ -7,7 +7,9 @@ from sklearn.covariance import ledoit_wolf as oracle
 from tradearena.portfolio.covariance import correlation, ledoit_wolf
 
 seeds = st.integers(0, 2**32 - 1)
-shapes = st.sampled_from(["normal", "fat tails", "one factor", "still columns", "twins", "two-point", "scales", "drift"])
+shapes = st.sampled_from(
+    ["normal", "fat tails", "one factor", "still columns", "twins", "two-point", "scales", "drift"]
+)
 
 
 def window(n, N, shape, seed):
@@ -42,8 +44,8 @@ def differ(covariance, other):
 @example(n=4, N=3, shape="two-point", seed=0)
 def test_ledoit_wolf_equals_scikit_learn(n, N, shape, seed):
     X = window(n, N, shape, seed)
-    # Both lose digits to the centring, in proportion to the mean: what is left of 16 digits after a drift of 10 sigma.
-    assert differ(ledoit_wolf(X), oracle(X)[0]) <= (1e-12 if shape == "drift" else 1e-14)
+    # Where one bar dwarfs the rest, the intensity is near 1 and both formulas are 3e-14 from the exact answer.
+    assert differ(ledoit_wolf(X), oracle(X)[0]) <= (1e-13 if shape == "fat tails" else 1e-14)
 
 
 def test_ledoit_wolf_equals_scikit_learn_on_real_windows(real_windows):

@@ -27,9 +27,10 @@ from tradearena.market.window import Span, Window
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store import files
-from tradearena.store.reader import EpisodeRow, Reader
+from tradearena.store.reader import EpisodeRow, Reader, Recorded
+from tradearena.store.recorder import Recorder
 from tradearena.store.schema import ENGINE
-from tradearena.store.writer import Recorder, Writer
+from tradearena.store.writer import Writer
 from tradearena.values import Trajectory
 
 BASELINES = ("cash", "buy-and-hold", "equal-weight", "markowitz")
@@ -179,7 +180,7 @@ def _episode(
     now: Callable[[], datetime],
 ) -> None:
     """Run one episode, from its start or from where the record ends, and write how it ended."""
-    recorded = None
+    recorded = Recorded([], [])
     if known is not None:
         row["started_at"] = known.started_at
         with Reader(writer.path) as reader:
@@ -187,8 +188,8 @@ def _episode(
     decisions = plan.span.decisions
     setting = plan.setting(lambda t: progress(candidate.card.name, decisions.index(t), len(decisions)))
     agent = candidate.seat(Seat(row["seed"], lambda t: setting.reference.at(t).weights))
-    recorder = Recorder(writer, row["id"], recorded)
-    writer.begin_episode(row)
+    recorder = Recorder(row["id"], recorded, writer.commit_if_due)
+    writer.begin_episode(row, recorder)
     try:
         status, root = asyncio.run(play(agent, setting, recorder))
     except (AgentError, DivergedError, Interrupted) as error:

@@ -1,4 +1,4 @@
-"""Lays raw bars on one calendar: bars and their card come in, a `Panel` whose rows have ended by their `end` goes out."""
+"""Lays raw bars on one calendar: bars and their card come in, a `Panel` of rows that do not overlap goes out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from tradearena.errors import DataError
 from tradearena.market.bars import Bars, Remark
-from tradearena.market.card import DAY, DatasetCard, iso, step_of
-from tradearena.values import Panel, Times
+from tradearena.market.card import DAY, DatasetCard, iso
+from tradearena.values import Mask, Panel, Times
 
 FEWEST = 3
 """Fewer bars than this give no two returns."""
@@ -25,8 +25,7 @@ def spans(bars: Bars, card: DatasetCard) -> tuple[Times, Times]:
     A bar is as long as the card's frequency, but ends where the next one of its symbol starts (label "start"), or
     starts where the one before ended (label "end"): the last hour of a session may be half an hour.
     """
-    assert card.frequency is not None  # noqa: S101  the dataset sets it first
-    length = step_of(card.frequency)
+    length = card.step
     follows = bars.follows
     if card.label == "start":
         ends = bars.stamp + length
@@ -51,7 +50,7 @@ def lay_out(bars: Bars, starts: Times, ends: Times, card: DatasetCard, path: Pat
     times, row = np.unique(bars.stamp, return_inverse=True)
     shared = np.bincount(row, minlength=len(times)) == len(symbols)
     kept = shared if card.calendar != "union" else np.ones(len(times), dtype=np.bool_)
-    remarks = _mixed(shared, kept, row)
+    remarks = _mixed(shared, kept, row, symbols[int(np.argmin(np.bincount(column)))])
     _refuse_short(int(kept.sum()), symbols, np.bincount(column), path)
     inside = kept[row]
     row = (np.cumsum(kept) - 1)[row[inside]]
@@ -83,8 +82,7 @@ def _edges(row: NDArray[np.int64], starts: Times, ends: Times, card: DatasetCard
     np.maximum.at(last, row, ends.astype(np.int64))
     start, end = first.view("datetime64[us]"), last.view("datetime64[us]")
     over = end[:-1] - start[1:]
-    assert card.frequency is not None  # noqa: S101
-    slack = np.timedelta64(3_600_000_000 if step_of(card.frequency) >= DAY else 0, "us")
+    slack = np.timedelta64(3_600_000_000 if card.step >= DAY else 0, "us")
     if (over > slack).any():
         i = int(np.argmax(over))
         bars = f"{iso(start[i])} to {iso(end[i])} and {iso(start[i + 1])} to {iso(end[i + 1])}"
@@ -108,11 +106,12 @@ def _in_shares(bars: Bars, card: DatasetCard) -> NDArray[np.float64]:
     return values
 
 
-def _mixed(shared: NDArray[np.bool_], kept: NDArray[np.bool_], row: NDArray[np.int64]) -> list[Remark]:
+def _mixed(shared: Mask, kept: Mask, row: NDArray[np.int64], poorest: str) -> list[Remark]:
     """What the choice of calendar costs, where the symbols do not share one."""
     lost = int((~kept)[row].sum())
     if lost:
-        text = f"mixed calendars: the intersection keeps {kept.sum()} of {len(kept)} bar times and drops {lost} bars"
+        text = f"mixed calendars: the intersection keeps {kept.sum()} of {len(kept)} bar times and drops {lost} bars; "
+        text += f"the fewest bars are those of {poorest}"
         return [Remark("mixed calendars", text, lost)]
     if not shared.all():
         text = f"mixed calendars: {(~shared).sum()} of {len(shared)} bar times of the union lack a symbol"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from tradearena.cards import Card
 from tradearena.values import Times
@@ -82,13 +82,22 @@ class DatasetCard(Card):
     volume_unit: Annotated[str, AfterValidator(_a_volume_unit)] = "shares"
     adjusted: bool = True
     calendar: Calendar | None = None
-    sectors: dict[str, str] = {}
+    sectors: dict[str, str] = Field(default_factory=dict)
     description: str | None = None
 
     @property
     def zone(self) -> ZoneInfo:
         """The exchange's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Length of a bar; the card of an opened dataset has one.
+
+        Raises:
+            ValueError: the frequency was left out and has not been inferred.
+        """
+        return step_of(self.frequency or "")
 
     @property
     def lot(self) -> int:

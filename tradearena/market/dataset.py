@@ -16,11 +16,12 @@ from tradearena.errors import DataError, UnknownName, UsageError
 from tradearena.market import checks
 from tradearena.market.bars import Bars, Remark
 from tradearena.market.calendar import lay_out, spans
-from tradearena.market.card import DatasetCard, iso, step_of
+from tradearena.market.card import DatasetCard, iso
 from tradearena.market.clock import instant
 from tradearena.market.reading import read_bars
+from tradearena.market.remarks import look
 from tradearena.market.table import SUFFIXES
-from tradearena.values import Panel
+from tradearena.values import Mask, Panel
 
 ROOM = "market_data"
 
@@ -77,23 +78,23 @@ def open_dataset(
         raise DataError(f"{path}: there are no bars in it")
     if card.volume_unit == "none":
         bars.values[:, 4] = np.inf
-    checks.refuse(bars)
     card = card.model_copy(update={"frequency": card.frequency or checks.frequency(bars)})
-    bars, dropped = checks.sift(bars, step_of(str(card.frequency)))
-    looked = checks.look(bars, card)
+    bars, dropped = checks.sift(bars, card.step)
+    checks.refuse(bars)
     starts, ends = spans(bars, card)
     if end is not None:
         known = ends <= instant(end)
         bars, starts, ends = _cut(bars, known, path, end), starts[known], ends[known]
     card = card.model_copy(update={"calendar": card.calendar or "intersection"})
+    looked = look(bars, card)
     panel, laid = lay_out(bars, starts, ends, card, path)
-    return Dataset(card, panel, path, tuple([*remarks, *said, *dropped, *looked, *laid]))
+    return Dataset(card, panel, path, (*remarks, *said, *dropped, *looked, *laid))
 
 
 def locate(name: str, home: Path | None = None) -> Path:
     """Path of a dataset by name or path; what looks like a path is one, and a name is looked up in the room first."""
     path = Path(name).expanduser()
-    looks_like_path = path.suffix.lower() in SUFFIXES or len(path.parts) > 1 or name.endswith(("/", os.sep))
+    looks_like_path = path.suffix.lower() in SUFFIXES or any(c in name for c in ("/", os.sep, "~"))
     known = {} if looks_like_path else datasets(home)
     if name in known:
         return known[name]
@@ -144,7 +145,7 @@ def _card(path: Path, options: dict[str, Any]) -> tuple[DatasetCard, list[Remark
     return card, [Remark("no card", text, 1)]
 
 
-def _cut(bars: Bars, known: np.ndarray[Any, np.dtype[np.bool_]], path: Path, end: datetime) -> Bars:
+def _cut(bars: Bars, known: Mask, path: Path, end: datetime) -> Bars:
     """Bars that have ended by a moment."""
     if not known.any():
         raise DataError(f"{path}: no bar ends by {iso(instant(end))}; the first starts at {iso(bars.stamp.min())}")

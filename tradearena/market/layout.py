@@ -46,7 +46,8 @@ def layout_of(names: list[str], file: str) -> Layout:
         DataError: no time column, a field is missing, or two columns claim the same field; names the columns there are.
     """
     lower = [name.strip().lower() for name in names]
-    there = f"; the columns are: {', '.join(name or '(unnamed)' for name in names)}"
+    more = ", ..." if len(names) > 12 else ""
+    there = f"; the columns are: {', '.join(name or '(unnamed)' for name in names[:12])}{more}"
     stamp = _stamp(lower)
     if not stamp:
         raise DataError(f"{file}: no column named timestamp, datetime, date or time{there}")

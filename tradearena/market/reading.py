@@ -62,7 +62,9 @@ def _remarks(parts: Sequence[_Part], doubtful: int, zone: ZoneInfo) -> Iterator[
     if silent := sum(part.silent for part in parts):
         yield Remark("no volume", "there is no volume: orders of any size can be filled", silent)
     if doubtful:
-        text = f"{doubtful} stamps occur twice or never on the clock of {zone.key}: the first is meant, or moved forward"
+        text = (
+            f"stamps that occur twice (the first is meant) or never (moved on) on the clock of {zone.key}: {doubtful}"
+        )
         yield Remark("daylight saving", text, doubtful)
 
 
@@ -83,12 +85,10 @@ def _part(path: Path) -> _Part:
         symbol = np.full(len(row), name or path.stem) if owner is None else owner
         parts.append((row[there], symbol[there], stamp[there], naive[there], values[there]))
     silent = any("volume" not in fields for fields in layout.series.values())
-    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Part(*columns, closes_only=layout.closes_only, silent=silent)
+    rows, symbols, stamps, naives, bars = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Part(rows, symbols, stamps, naives, bars, closes_only=layout.closes_only, silent=silent)
 
 
 def _present(values: Array) -> Mask:
     """Where a wide table has a bar: an empty cell in all four prices is a symbol that did not trade."""
-    present: Mask = ~np.isnan(values[:, :4]).all(axis=1)
-    return present
-
+    return np.asarray(~np.isnan(values[:, :4]).all(axis=1))

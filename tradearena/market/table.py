@@ -87,7 +87,7 @@ class Table:
         self._refuse_unreadable(columns)
         selected = ", ".join(f"{self._number(i)} AS c{i}" for i in columns)
         fetched = self._con.execute(f"SELECT {selected} FROM raw ORDER BY rowid").fetchnumpy()
-        return {i: np.ma.filled(fetched[f"c{i}"].astype(np.float64), np.nan) for i in columns}
+        return {i: np.asarray(np.ma.filled(np.ma.asarray(fetched[f"c{i}"], dtype=np.float64), np.nan)) for i in columns}
 
     def words(self, column: int) -> NDArray[np.str_]:
         """A column as text; every cell must have one."""
@@ -116,7 +116,7 @@ class Table:
             cell = " ".join(str(self._cell(i, row)) for i in columns)
             advice = "write 2024-01-31, 2024-01-31 09:30:00 or 2024-01-31T14:30:00Z"
             raise DataError(f"{place_of(self.path, row)}: '{cell}' is not a time between 1800 and 2300; {advice}")
-        return stamps, np.ma.filled(fetched["naive"], True).astype(np.bool_)
+        return stamps, np.ma.getdata(fetched["naive"]).astype(np.bool_)
 
     def _number(self, column: int) -> str:
         kind = self.types[column].split("(")[0]

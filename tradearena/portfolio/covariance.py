@@ -32,7 +32,7 @@ def ledoit_wolf(returns: Array) -> Array:
     X = returns - returns.mean(axis=0)
     S: Array = X.T @ X
     S /= n
-    squares = np.einsum("kj,kj->k", X, X)  # |x_k|^2: the fourth moments need no [N, N] array of their own
+    squares = np.vecdot(X, X)  # |x_k|^2: the fourth moments need no [N, N] array of their own
     average = float(squares.sum()) / (n * N)
     norm = float(np.vdot(S, S)) / N
     dispersion = norm - average * average

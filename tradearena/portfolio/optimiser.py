@@ -10,7 +10,7 @@ from tradearena.values import Array
 GAP = 1e-9
 """Largest duality gap of an answer, where the average variance (or the largest expected return) is scaled to 1."""
 
-RIDGES = (1e-10, 1e-8, 1e-6)
+RIDGES = (1e-10, 1e-9, 1e-8, 1e-7)
 """Added to the diagonal of the scaled problem. The first is always there: among equally good portfolios it picks the
 most even one, and where only one is best it changes nothing that matters. The others are added in turn for a singular
 covariance that the solver cannot factor with less."""
@@ -122,9 +122,8 @@ def _snapped(solution: Array, caps: Array, budget: float) -> tuple[Array, float]
     if abs(missing) > 1e-13:
         room = np.minimum(weights, caps - weights)
         inside = int(room.argmax())
-        if room[inside] > abs(missing):
-            weights[inside] += missing
-            missing = budget - float(weights.sum())
+        weights[inside] = min(max(float(weights[inside]) + missing, 0.0), float(caps[inside]))
+        missing = budget - float(weights.sum())
     return weights, abs(missing)
 
 

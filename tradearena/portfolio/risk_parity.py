@@ -13,6 +13,9 @@ TOLERANCE = 1e-10
 NEWTON_STEPS = 100
 """Far more than are needed: ten or so for real covariances, and the number hardly grows with N."""
 
+RUNAWAY = 1e4
+"""A portfolio with a volatility of one over this of its parts' is a hedge up to rounding: its risk has no 8 digits."""
+
 
 def risk_parity(covariance: Array) -> Array:
     """Equal risk contributions: w_i (Sw)_i is the same for every symbol, w >= 0, sum w = 1.
@@ -29,37 +32,43 @@ def risk_parity(covariance: Array) -> Array:
         [N], deterministic.
 
     Raises:
-        ArithmeticError: some long-only portfolio has no risk at all (a perfect hedge), so that nothing can be equal;
-            or the covariance is not finite.
+        ArithmeticError: some long-only portfolio has no risk at all (a perfect hedge, as there is in the rank-one
+            covariance of two rows), so that there is nothing to share; or the covariance is not finite.
 
     Source: Maillard, S., Roncalli, T., Teiletche, J. (2010), "The properties of equally weighted risk contribution
     portfolios", Journal of Portfolio Management 36(4), 60-70; Spinu, F. (2013), "An algorithm for computing risk
     parity weights", SSRN 2297383.
     """
     variance = covariance.diagonal()
+    if not np.isfinite(covariance).all():
+        raise ArithmeticError(f"no risk parity among {len(variance)} symbols: the covariance is not finite")
     moves = variance > 0
     if not moves.any():
         return np.full(len(variance), 1.0 / len(variance))
     C = correlation(covariance[np.ix_(moves, moves)])
-    shares = _newton(C) / np.sqrt(variance[moves])
+    balanced = _newton(C)
+    if balanced is None:
+        raise ArithmeticError(f"no risk parity among {len(C)} symbols: some long-only mix of them has no risk at all")
+    shares = balanced / np.sqrt(variance[moves])
     weights = np.zeros(len(variance))
     weights[moves] = shares / shares.sum()
     return weights
 
 
-def _newton(C: Array) -> Array:
-    """The minimiser of y'Cy / 2 - sum log y, [N]."""
+def _newton(C: Array) -> Array | None:
+    """The minimiser of y'Cy / 2 - sum log y, [N], or None where it runs away to infinity."""
     N = len(C)
     y = np.full(N, np.sqrt(N / max(float(C.sum()), 1.0)))  # exact where all correlations are the same
     for _ in range(NEWTON_STEPS):
         gradient = C @ y - 1.0 / y
         H = C.copy()
         H.flat[:: N + 1] += 1.0 / (y * y)
-        step = np.linalg.solve(H, gradient)
+        try:
+            step = np.linalg.solve(H, gradient)
+        except np.linalg.LinAlgError:
+            return None
         decrement = np.sqrt(max(float(gradient @ step), 0.0))
         if decrement <= TOLERANCE:
-            return y
+            return y if y.max() < RUNAWAY else None
         y -= step if decrement < 0.25 else step / (1.0 + decrement)
-    raise ArithmeticError(
-        f"no risk parity among {N} symbols: some long-only mix of them has no risk, or the covariance is not finite"
-    )
+    return None

@@ -121,7 +121,8 @@ class _Audited:
                 report(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
         base = self.state_limits(self._free(state.current), _silent)
         if state.halted:
-            report(_changed("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, "critical"))
+            severity: Severity = "critical" if np.abs(self._free(intent)).max(initial=0.0) > TOLERANCE else "flag"
+            report(Finding("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, severity))
             return self.pins.copy()
         target = self.state_limits(self._free(intent), report)
         theta = self._trade_limits(target - base, report)
@@ -144,7 +145,7 @@ class _Audited:
         return self._scalings(weights, report)
 
     def _elementwise(self, weights: Array, report: Report) -> Array:
-        limits, state = self.limits, self.state
+        limits = self.limits
         if self.untradable is not None:
             weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, report)
         if not limits.allow_short and weights.min(initial=0.0) < 0.0:
@@ -157,7 +158,7 @@ class _Audited:
 
     def _bound(self, rule: str, before: Array, after: Array, limit: float, report: Report) -> Array:
         if report is not _silent:
-            for i in np.flatnonzero(before != after):
+            for i in np.flatnonzero(np.abs(before - after) > TOLERANCE):
                 name, proposed, approved = self.state.symbols[i], float(before[i]), float(after[i])
                 report(_changed(rule, "symbol", name, proposed, approved, limit))
         return after
@@ -168,9 +169,8 @@ class _Audited:
         """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
         is coupled to nobody."""
         gross = np.bincount(labels, np.abs(weights))
-        room = np.full(len(gross), limit)
-        if self.pinned is not None:
-            room = np.maximum(room - np.bincount(labels, np.abs(self.pins)), 0.0)
+        stuck = np.bincount(labels, np.abs(self.pins)) if self.pinned is not None else np.zeros_like(gross)
+        room = np.maximum(limit - stuck, 0.0)
         over = gross > room + TOLERANCE
         if not over.any():
             return weights
@@ -179,7 +179,8 @@ class _Audited:
         for g in np.flatnonzero(over):
             if report is not _silent:
                 name = names[g] if names is not None else self._members(labels, int(g))
-                report(_changed(rule, "group", name, float(gross[g]), float(room[g]), limit))
+                proposed, approved = float(gross[g] + stuck[g]), float(room[g] + stuck[g])
+                report(_changed(rule, "group", name, proposed, approved, limit))
         factor = np.where(over, room / np.where(over, gross, 1.0), 1.0)
         scaled: Array = weights * factor[labels]
         return scaled
@@ -220,7 +221,9 @@ class _Audited:
         volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(max(c, 0.0)))
         if volatility <= bound + TOLERANCE:
             return weights
-        factor = (math.sqrt(max(b * b + a * (bound * bound - c), 0.0)) - b) / a
+        room = bound * bound - c
+        root = math.sqrt(max(b * b + a * room, 0.0))
+        factor = room / (root + b) if b > 0 else (root - b) / a  # the same number; here neither cancels nor divides by 0
         report(_changed(rule, "portfolio", "", volatility, bound, limit))
         return weights * min(max(factor, 0.0), 1.0)
 
@@ -261,7 +264,7 @@ class _Audited:
             gross=gross,
             net=float(weights.sum()),
             volatility=math.sqrt(variance * self.state.bars_per_year),
-            herfindahl=float(size @ size) / gross**2 if gross > 0 else 0.0,
+            herfindahl=float(np.square(size / gross).sum()) if gross > 0 else 0.0,
             effective_bets=weighted**2 / variance if variance > 0 else 0.0,
             distance=float(np.abs(weights - self.state.reference).sum()),
         )
@@ -279,12 +282,10 @@ def _flags(exposures: Exposures, limits: Limits, report: Report) -> None:
             report(Finding(rule, "portfolio", "", value, value, limit, "flag"))
 
 
-def _changed(
-    rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float, severity: Severity | None = None
-) -> Finding:
+def _changed(rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float) -> Finding:
     """A finding that changed weights: minor up to a quarter beyond its limit, major above."""
     excess = abs(proposed) - abs(limit)
-    severity = severity or ("minor" if excess <= 0.25 * abs(limit) else "major")
+    severity: Severity = "minor" if excess <= 0.25 * abs(limit) else "major"
     return Finding(rule, scope, name, proposed, approved, limit, severity)
 
 

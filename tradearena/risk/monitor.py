@@ -9,10 +9,10 @@ import numpy as np
 
 from tradearena.policy import Limits
 from tradearena.portfolio.covariance import correlation, ledoit_wolf
-from tradearena.portfolio.reference import Estimate
+from tradearena.portfolio.reference import FEWEST, Estimate
 from tradearena.risk.audit import RiskState
 from tradearena.risk.clusters import coupled_clusters
-from tradearena.values import Account, Array, Labels, Panel
+from tradearena.values import TOLERANCE, Account, Array, Labels, Panel
 
 
 class RiskMonitor:
@@ -35,7 +35,7 @@ class RiskMonitor:
         self.peak = max(self.peak, nav)
         self.drawdown = 1.0 - nav / self.peak
         limit = self.limits.drawdown
-        if limit is not None and self.halted_at is None and self.drawdown >= limit:
+        if limit is not None and self.halted_at is None and self.drawdown >= limit - TOLERANCE:
             self.halted_at = t
 
     def state(self, t: int, account: Account, estimate: Estimate) -> tuple[RiskState, Labels | None]:
@@ -59,12 +59,11 @@ class RiskMonitor:
         return state, None if np.array_equal(before, self.clusters) else self.clusters
 
     def _refresh(self, t: int, estimate: Estimate) -> None:
-        """Find the coupled clusters anew, every few bars."""
+        """Find the coupled clusters anew, every few bars: each symbol alone until there are returns enough."""
         due = self.clustered_at is None or t - self.clustered_at >= self.limits.cluster_refresh
-        if due and t >= 2:
-            covariance = estimate.covariance
-            if not self.shares_estimate:
-                covariance = ledoit_wolf(self.panel.returns[max(1, t - self.limits.cluster_lookback + 1) : t + 1])
+        returns = self.panel.returns[max(1, t - self.limits.cluster_lookback + 1) : t + 1]
+        if due and len(returns) >= FEWEST:
+            covariance = estimate.covariance if self.shares_estimate else ledoit_wolf(returns)
             self.clusters = coupled_clusters(correlation(covariance), self.limits.cluster_correlation)
             self.clustered_at = t
 

@@ -21,7 +21,6 @@ _HARDENED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
-    "lock_configuration": "true",
 }
 
 
@@ -71,15 +70,35 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if read_only and not path.is_file():
         raise StoreError(f"{path}: no such file")
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=_HARDENED)
+        db = duckdb.connect(str(path), read_only=read_only, config=_HARDENED)
+        if not read_only:  # a checkpoint at every close would rewrite partial row groups again and again
+            db.execute("PRAGMA disable_checkpoint_on_shutdown")
+        db.execute("SET lock_configuration = true")
     except duckdb.Error as error:
-        raise StoreError(explain(path, error)) from None
+        raise StoreError(explain(path, error)) from error
+    return db
+
+
+def confined(paths: list[Path]) -> duckdb.DuckDBPyConnection:
+    """A database in memory that can touch these files, what DuckDB keeps beside them, and nothing else."""
+    db = duckdb.connect()
+    listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ("", ".wal", ".wal.checkpoint", ".wal.recovery"))
+    db.execute(f"SET allowed_paths = [{listed}]")
+    for setting, value in _HARDENED.items():
+        db.execute(f"SET {setting} = {value}")
+    db.execute("SET lock_configuration = true")
+    return db
+
+
+def quoted(path: Path) -> str:
+    """A path inside an SQL literal."""
+    return str(path).replace("'", "''")
 
 
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what DuckDB said of a file."""
     said = str(error).splitlines()[0]
-    if "lock" in said.lower():
+    if "Could not set lock" in said:
         return f"{path}: another process is writing this file; wait for it, or use --out for a file of your own"
     if "WAL" in str(error):
         return (

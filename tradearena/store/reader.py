@@ -168,11 +168,14 @@ class Reader:
         mark = self._numpy(
             "SELECT t, nav, intent, approved, reference, borrow FROM mark WHERE episode = ? ORDER BY t", episode
         )
-        fill = self._numpy("SELECT t, decided FROM fill WHERE episode = ? ORDER BY t", episode)
-        ordered, quantity, price = (self.vectors("fill", c, episode) for c in ("ordered", "quantity", "price"))
-        costs = sum(self.vectors("fill", c, episode).sum(axis=1) for c in ("commission", "spread", "impact"))
-        marks = self.panel().mark[fill["decided"]] if len(fill["decided"]) else np.zeros_like(price)
-        cash = self.experiment().policy["execution"]["initial_cash"]
+        fill = self._numpy(
+            "SELECT f.t, sum(abs(ordered) * b.close[symbol + 1]) AS ordered, "
+            "sum(abs(quantity) * b.close[symbol + 1]) AS filled, sum(greatest(quantity, 0) * price) AS bought, "
+            "sum(greatest(-quantity, 0) * price) AS sold, sum(commission + spread + impact) AS cost "
+            "FROM fill f JOIN bars b ON b.t = f.decided WHERE episode = ? GROUP BY f.t ORDER BY f.t",
+            episode,
+        )
+        setup = self.experiment()
         return Trajectory(
             decided=step["t"],
             intent=self.vectors("step", "intent", episode),
@@ -186,13 +189,9 @@ class Reader:
             reference_nav=mark["reference"],
             borrow=mark["borrow"],
             filled_at=fill["t"],
-            ordered=(np.abs(ordered) * marks).sum(axis=1),
-            filled=(np.abs(quantity) * marks).sum(axis=1),
-            bought=(np.maximum(quantity, 0.0) * price).sum(axis=1),
-            sold=(np.maximum(-quantity, 0.0) * price).sum(axis=1),
-            cost=np.asarray(costs),
-            initial_cash=cash,
-            bars_per_year=self.experiment().bars_per_year,
+            **{name: fill[name] for name in ("ordered", "filled", "bought", "sold", "cost")},
+            initial_cash=setup.policy["execution"]["initial_cash"],
+            bars_per_year=setup.bars_per_year,
         )
 
     def vectors(self, table: str, column: str, episode: str | None = None) -> Array:

@@ -22,6 +22,7 @@ class Column(NamedTuple):
     type: str
     about: str
     text: bool = False
+    nullable: bool = False
 
     def sql(self, n: int) -> str:
         """The column as DDL."""
@@ -71,7 +72,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("every", "INTEGER", "bars between decisions"),
         Column("manifest", "VARCHAR", "versions, processor and git revision, JSON"),
         Column("started_at", "TIMESTAMPTZ", ""),
-        Column("finished_at", "TIMESTAMPTZ", "NULL while it runs"),
+        Column("finished_at", "TIMESTAMPTZ", "NULL while it runs", nullable=True),
         Column("status", "VARCHAR", "running, complete, ruined, limited, interrupted or error"),
         Column("error", "VARCHAR", "what went wrong, in one sentence"),
         Column("root_hash", "VARCHAR", "last link of the hash chain"),
@@ -86,16 +87,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("kept", "BOOLEAN", "the reply keeps the position: intent is the weights held"),
         Column("rationale", "VARCHAR", "", text=True),
         Column("reflection", "VARCHAR", "", text=True),
-        Column("confidence", "DOUBLE", "as stated, in [0, 1]"),
+        Column("confidence", "DOUBLE", "as stated, in [0, 1]", nullable=True),
         Column("stray", "VARCHAR", "stated weights that could not be placed, JSON list of pairs", text=True),
         Column("told", "VARCHAR", "what the agent was told of its last audit", text=True),
         Column("intent", "DOUBLE[n]", "target weights as wished"),
         Column("approved", "DOUBLE[n]", "target weights as clipped"),
         Column("reference", "DOUBLE[n]", "weights of the reference portfolio"),
         Column("shares", "DOUBLE[n]", "position at this close"),
-        Column("in_flight", "DOUBLE[n]", "ordered earlier and not yet due"),
         Column("short", "BOOLEAN", "the covariance saw fewer bars than its lookback"),
-        Column("clusters", "SMALLINT[n]", "coupled-cluster labels where they changed, else -1"),
         Column("gross", "DOUBLE", "of the approved weights"),
         Column("net", "DOUBLE", ""),
         Column("volatility", "DOUBLE", "ex ante, a year"),
@@ -131,19 +130,27 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "fill": (
         _EPISODE,
         Column("t", "INTEGER", "bar at whose open it happened"),
+        Column("symbol", "SMALLINT", "place in experiment.symbols, from 0; the view fills has the name"),
         Column("decided", "INTEGER", "bar of the decision"),
-        Column("ordered", "DOUBLE[n]", "shares, signed"),
-        Column("quantity", "DOUBLE[n]", "shares filled, signed"),
-        Column("price", "DOUBLE[n]", "the open; 0 where there was no bar"),
-        Column("commission", "DOUBLE[n]", "money"),
-        Column("spread", "DOUBLE[n]", "money"),
-        Column("impact", "DOUBLE[n]", "money"),
-        Column("cause", "TINYINT[n]", "place in values.CAUSES of why the rest was cancelled"),
+        Column("ordered", "DOUBLE", "shares, signed"),
+        Column("quantity", "DOUBLE", "shares filled, signed"),
+        Column("price", "DOUBLE", "the open; 0 where there was no bar"),
+        Column("commission", "DOUBLE", "money"),
+        Column("spread", "DOUBLE", "money"),
+        Column("impact", "DOUBLE", "money"),
+        Column("cause", "TINYINT", "place in values.CAUSES of why the rest was cancelled"),
+    ),
+    "cluster": (
+        _EPISODE,
+        _BAR,
+        Column("labels", "SMALLINT[n]", "coupled-cluster label per symbol, from this bar on"),
     ),
 }
 
-KEYS = {"bars": ("t",), "step": ("t",), "mark": ("t",), "finding": ("t", "seq"), "fill": ("t",)}
-"""Order of an episode's rows."""
+EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster")
+
+KEYS = {table: "t" for table in ("bars", *EPISODE_TABLES)} | {"finding": "t, seq", "fill": "t, symbol"}
+"""Order of a table's rows."""
 
 
 def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
@@ -169,13 +176,10 @@ VIEWS = {
                     ELSE unnest(s.shares::DOUBLE[]) * unnest(b.close::DOUBLE[]) / m.nav END AS executed
         FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t), experiment e""",
     "fills": """
-        SELECT * FROM (
-            SELECT f.episode, f.t, f.decided, unnest(e.symbols) AS symbol,
-                   unnest(f.ordered::DOUBLE[]) AS ordered, unnest(f.quantity::DOUBLE[]) AS quantity,
-                   unnest(f.price::DOUBLE[]) AS price, unnest(f.commission::DOUBLE[]) AS commission,
-                   unnest(f.spread::DOUBLE[]) AS spread, unnest(f.impact::DOUBLE[]) AS impact,
-                   ['', 'no bar', 'participation', 'position', 'cost', 'cash'][unnest(f.cause::TINYINT[]) + 1] AS cause
-            FROM fill f, experiment e) WHERE ordered <> 0""",
+        SELECT f.episode, f.t, f.decided, e.symbols[f.symbol + 1] AS symbol, f.ordered, f.quantity, f.price,
+               f.commission, f.spread, f.impact,
+               ['', 'no bar', 'participation', 'position', 'cost', 'cash'][f.cause + 1] AS cause
+        FROM fill f, experiment e""",
     "bar": """
         SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
                unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high, unnest(b.low::DOUBLE[]) AS low,

@@ -1,59 +1,97 @@
-"""The seal of an episode: every column of every row that belongs to it, and of what it refers to, as one SHA-256."""
+"""The seal of an episode: every column of every row that belongs to it, and of what it refers to, as one SHA-256.
+
+Bytes enter column by column, so that a seal grows with the rows as they are written and is the same however they were
+cut into commits; `seal_of` makes it again from a file alone. No number is computed: it is exact on any machine.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from tradearena.store.schema import KEYS, TABLES, Column
+from tradearena.store.columns import Buffers, buffers
+from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
 
 
-def seal(db: duckdb.DuckDBPyConnection, episode: str) -> str:
-    """Seal an episode from what the file says now. Works on any machine: no number is computed, bytes are read."""
-    digest = hashlib.sha256()
-    for table, columns in TABLES.items():
-        rows, values = _select(table, episode)
-        for column in columns:
-            if (table, column.name) == ("episode", "seal"):
-                continue
-            digest.update(f"\x1e{table}.{column.name}\x1f".encode())
-            _absorb(digest, db, column, rows, values)
-    return digest.hexdigest()
+class Seal:
+    """A seal in the making: one running hash per column and side buffer."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, Any] = {}
+
+    def absorb(self, table: str, columns: Mapping[Column, Buffers]) -> None:
+        """Take in the next rows of a table."""
+        for column, held in columns.items():
+            for part, data in zip(("data", "side"), held, strict=True):
+                if data is not None:
+                    key = f"{table}.{column.name}.{part}"
+                    running = self._hashes.setdefault(key, hashlib.sha256())
+                    running.update(np.ascontiguousarray(data))
+
+    def digest(self) -> bytes:
+        """SHA-256 over the columns in the order of their names."""
+        whole = hashlib.sha256()
+        for key in sorted(self._hashes):
+            whole.update(key.encode() + b"\x1f" + self._hashes[key].digest())
+        return whole.digest()
 
 
-def _select(table: str, episode: str) -> tuple[str, list[Any]]:
-    """FROM clause and values that give the rows an episode seals, in order."""
-    order = ", ".join(KEYS.get(table, ())) or "1"
-    if table in ("experiment", "bars"):
-        return f'FROM "{table}" ORDER BY {order}', []
-    key = "id" if table == "episode" else "episode"
-    return f'FROM "{table}" WHERE {key} = ? ORDER BY {order}', [episode]
+def rows_of(db: duckdb.DuckDBPyConnection, episode: str) -> Seal:
+    """The rows of an episode on file, as a seal that can go on growing."""
+    seal = Seal()
+    for table in EPISODE_TABLES:
+        seal.absorb(table, read(db, table, "WHERE episode = ?", [episode]))
+    return seal
 
 
-def _absorb(digest: Any, db: duckdb.DuckDBPyConnection, column: Column, rows: str, values: list[Any]) -> None:
-    """Add one column: how many rows, which are NULL, and the bytes of the rest."""
+def setup_of(db: duckdb.DuckDBPyConnection) -> bytes:
+    """Digest of the set-up and the bars."""
+    seal = Seal()
+    for table in ("experiment", "bars"):
+        seal.absorb(table, read(db, table))
+    return seal.digest()
+
+
+def closed(db: duckdb.DuckDBPyConnection, episode: str, rows: Seal, setup: bytes) -> str:
+    """The seal, once the episode's own row says how it ended."""
+    own = Seal()
+    columns = read(db, "episode", "WHERE id = ?", [episode])
+    own.absorb("episode", {column: held for column, held in columns.items() if column.name != "seal"})
+    return hashlib.sha256(setup + rows.digest() + own.digest()).hexdigest()
+
+
+def seal_of(db: duckdb.DuckDBPyConnection, episode: str) -> str:
+    """The seal of an episode from what the file says now."""
+    return closed(db, episode, rows_of(db, episode), setup_of(db))
+
+
+def read(
+    db: duckdb.DuckDBPyConnection, table: str, where: str = "", values: list[Any] | None = None
+) -> dict[Column, Buffers]:
+    """The rows of a table as bytes, column by column; nothing where there are none."""
+    rows = f'FROM "{table}" {where} ORDER BY {KEYS.get(table, "1")}'
+    n = int((db.execute(f'SELECT count(*) FROM "{table}" {where}', values or []).fetchone() or (0,))[0])
+    if not n:
+        return {}
+    return {column: buffers(column, _values(db, column, rows, values or [], n), n) for column in TABLES[table]}
+
+
+def _values(db: duckdb.DuckDBPyConnection, column: Column, rows: str, values: list[Any], n: int) -> Any:
     name = f'"{column.name}"'
-    read = f"epoch_us({name})" if column.type == "TIMESTAMPTZ" else name
     if column.type.endswith("[n]"):
-        flat = _fetch(db, f"SELECT unnest({name}) AS v FROM (SELECT {name} {rows})", values)
-        digest.update(np.ascontiguousarray(flat.filled(0) if isinstance(flat, np.ma.MaskedArray) else flat).tobytes())
-        return
-    found = _fetch(db, f"SELECT {read} AS v {rows}", values)
-    missing = np.ma.getmaskarray(found) if isinstance(found, np.ma.MaskedArray) else np.zeros(len(found), dtype=bool)
-    digest.update(len(found).to_bytes(8, "little") + missing.tobytes())
-    plain = found.data if isinstance(found, np.ma.MaskedArray) else found
-    if plain.dtype != object:
-        digest.update(np.where(missing, plain.dtype.type(0), plain).tobytes())
-        return
-    for value, absent in zip(plain, missing, strict=True):
-        if not absent and value is not None:
-            text = "\x1f".join(value) if isinstance(value, (list, np.ndarray)) else value
-            data = text if isinstance(text, (bytes, bytearray)) else str(text).encode("utf-8", "surrogatepass")
-            digest.update(len(data).to_bytes(8, "little") + data)
-
-
-def _fetch(db: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> Any:
-    return db.execute(query, values).fetchnumpy()["v"]
+        flat = db.execute(f"SELECT unnest({name}) AS v FROM (SELECT {name} {rows})", values).fetchnumpy()["v"]
+        return np.asarray(flat).reshape(n, -1)
+    if column.type == "TIMESTAMPTZ":
+        name = f"epoch_us({name})"
+    elif column.type == "VARCHAR[]":
+        name = f"array_to_string({name}, chr(31))"
+    found = db.execute(f"SELECT {name} AS v {rows}", values).fetchnumpy()["v"]
+    missing = np.ma.getmaskarray(found)
+    plain = np.asarray(found)
+    if plain.dtype != object and not column.nullable:
+        return plain
+    return [None if absent else value for value, absent in zip(plain.tolist(), missing, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,24 +111,14 @@ def _weights(reader: Reader, episode: str, t: int, nav: float) -> list[dict[str,
 
 def _fills(reader: Reader, episode: str, t: int) -> list[dict[str, Any]]:
     """What became of this step's orders."""
-    columns = "t, ordered, quantity, price, commission, spread, impact, cause"
-    found = reader.db.execute(f"SELECT {columns} FROM fill WHERE episode = ? AND decided = ?", [episode, t]).fetchone()
-    if found is None:
-        return []
-    bar, ordered, quantity, price, *money, cause = found
-    return [
-        {
-            "symbol": symbol,
-            "bar": bar,
-            "ordered": ordered[i],
-            "filled": quantity[i],
-            "price": price[i],
-            "cost": math.fsum(part[i] for part in money),
-            "cause": CAUSES[cause[i]],
-        }
-        for i, symbol in enumerate(reader.experiment().symbols)
-        if ordered[i]
-    ]
+    query = (
+        "SELECT symbol, t, ordered, quantity, price, commission + spread + impact, cause FROM fill "
+        "WHERE episode = ? AND decided = ? ORDER BY symbol"
+    )
+    symbols = reader.experiment().symbols
+    names = ("symbol", "bar", "ordered", "filled", "price", "cost", "cause")
+    found = reader.db.execute(query, [episode, t]).fetchall()
+    return [dict(zip(names, (symbols[row[0]], *row[1:-1], CAUSES[row[-1]]), strict=True)) for row in found]
 
 
 def _one(reader: Reader, select: str, episode: str, t: int) -> tuple[Any, ...]:

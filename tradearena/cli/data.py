@@ -1,0 +1,150 @@
+"""`tradearena data list`, `describe` and `synth`: which bars there are, what they are like, and new invented ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tradearena.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+app = typer.Typer(help="Which bars there are, what they are like, and new invented ones.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset name, folder, or CSV or Parquet file.")]
+Timezone = Annotated[str | None, typer.Option("--timezone", help="Override: the zone of stamps that carry none.")]
+
+
+@app.command("list")
+def list_datasets(home: options.Home = None, json: options.Json = False) -> None:
+    """List the datasets of the room `market_data`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tradearena.errors import TradeArenaError
+    from tradearena.market.card import iso
+    from tradearena.market.dataset import datasets, open_dataset
+
+    rows: list[dict[str, Any]] = []
+    for name, path in sorted(datasets(home).items()):
+        try:
+            dataset = open_dataset(str(path.resolve()))
+        except TradeArenaError as error:  # one broken dataset must not hide the others
+            rows.append({"name": name, "error": str(error)})
+            typer.echo(f"warning: {error}", err=True)
+            continue
+        panel = dataset.panel
+        rows.append({
+            "name": name,
+            "symbols": len(panel.symbols),
+            "bars": len(panel),
+            "start": iso(panel.start[0]),
+            "end": iso(panel.end[-1]),
+            "frequency": dataset.card.frequency,
+            "source": dataset.card.source,
+        })  # fmt: skip
+    if json:
+        _print_json({"datasets": rows})
+        return
+    table = Table("dataset", "symbols", "bars", "first bar", "last bar", "every")
+    table.add_column("source", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["name"], "–", "–", "–", "–", "–", "cannot be used: see the warning")
+        else:
+            table.add_row(*(str(row[key])[:10] if key in ("start", "end") else str(row[key]) for key in row))
+    Console().print(table)
+
+
+@app.command("describe")
+def describe_dataset(
+    name: Name,
+    home: options.Home = None,
+    label: options.Label = None,
+    volume_unit: options.VolumeUnit = None,
+    calendar: options.Calendar = None,
+    timezone: Timezone = None,
+    json: options.Json = False,
+) -> None:
+    """Describe a dataset: range, gaps, how alike its symbols move, and what is doubtful about it."""
+    from rich.console import Console
+
+    from tradearena.market.dataset import open_dataset
+    from tradearena.market.describe import describe
+
+    dataset = open_dataset(
+        name, home=home, label=label, volume_unit=volume_unit, calendar=calendar, timezone=timezone
+    )  # fmt: skip
+    found = describe(dataset)
+    if json:
+        _print_json(found)
+        return
+    for remark in found["warnings"]:
+        typer.echo(f"warning: {remark}", err=True)
+    Console().print(_sheet(found, {**dataset.card.model_dump(), "digest": dataset.panel.digest}))
+
+
+@app.command("synth")
+def synthesise_dataset(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new dataset.")],
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the dice; the same seed gives the same bars.")
+    ] = 1,
+    symbols: Annotated[int, typer.Option("--symbols", help="How many symbols.")] = 12,
+    sectors: Annotated[int, typer.Option("--sectors", help="How many sectors they are dealt to.")] = 4,
+    bars: Annotated[int, typer.Option("--bars", help="How many business days.")] = 756,
+    start: Annotated[datetime, typer.Option("--start", formats=["%Y-%m-%d"], metavar="DATE", help="First day.")] = (
+        datetime(2015, 1, 5)  # noqa: DTZ001  a date of the exchange's calendar
+    ),
+    coupled: Annotated[int, typer.Option("--coupled", help="Pairs of symbols that move almost as one.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make; default: market_data/NAME.")] = None,
+    home: options.Home = None,
+    json: options.Json = False,
+) -> None:
+    """Invent daily bars: sectors, volatility that clusters, fat tails, gaps over night."""
+    from tradearena import rooms
+    from tradearena.errors import UsageError
+    from tradearena.market.dataset import ROOM
+    from tradearena.market.synthetic import Design
+    from tradearena.market.writing import write_synthetic
+
+    if not name or name != Path(name).name or name.startswith("."):
+        raise UsageError(f"'{name}' cannot name a dataset; give a plain name, and the place with --out or --home")
+    design = Design(symbols=symbols, sectors=sectors, bars=bars, start=start.date(), seed=seed, coupled=coupled)
+    folder = write_synthetic(design, out or rooms.home(home) / ROOM / name, name=name)
+    if json:
+        _print_json({"dataset": str(folder)})
+        return
+    typer.echo(f"{symbols} symbols, {bars} bars in {folder}")
+    typer.echo(f"Next:  tradearena data describe {name if out is None else folder}", err=True)
+
+
+def _sheet(found: dict[str, Any], card: dict[str, Any]) -> Table:
+    """A dataset as a two-column table."""
+    from rich.table import Table
+
+    table = Table(title=card["name"], title_justify="left", title_style="bold", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    symbols = found["symbols"]
+    table.add_row("symbols", f"{len(symbols)}: {', '.join(symbols[:12])}{', …' if len(symbols) > 12 else ''}")
+    for key in ("bars", "start", "end", "missing"):
+        table.add_row(key, str(found[key]))
+    for key in ("bars_per_year", "mean_abs_correlation", "p90_abs_correlation", "pc1_share"):
+        table.add_row(key.replace("_", " "), "–" if found[key] is None else f"{found[key]:.4g}")
+    pairs = (f"{a} {b} {rho:.2f}" for a, b, rho in found["top_pairs"][:5])
+    table.add_row("closest pairs", ", ".join(pairs) or "–")
+    for key in ("frequency", "label", "timezone", "calendar", "volume_unit", "source", "licence", "digest"):
+        table.add_row(key.replace("_", " "), str(card[key]))
+    return table
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    """Exactly one JSON object on stdout."""
+    import json
+
+    typer.echo(json.dumps(value, allow_nan=False))

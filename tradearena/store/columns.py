@@ -1,0 +1,84 @@
+"""Values of one column come in; the bytes they are stored and sealed as go out, and an Arrow stream of whole tables
+that DuckDB reads without copying.
+
+A fixed vector costs 4 us a row this way, against 27 us as objects in a data frame and 160 us by `executemany`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import nanoarrow as na
+import numpy as np
+from nanoarrow.c_array import c_array_from_buffers
+from numpy.typing import NDArray
+
+from tradearena.store.schema import Column
+
+Values: TypeAlias = Sequence[Any] | NDArray[Any] | str
+"""One entry per row, or one text that stands in every row."""
+
+_NUMBERS = {"DOUBLE": "<f8", "INTEGER": "<i4", "BIGINT": "<i8", "SMALLINT": "<i2", "TINYINT": "i1", "TIMESTAMPTZ": "<i8"}
+
+
+class Buffers(NamedTuple):
+    """A column as bytes. `side` are the byte lengths of texts (-1 = NULL), or for numbers that may be NULL which of
+    them are (1 = NULL); None for the rest. Cutting the rows in batches and joining the buffers changes nothing."""
+
+    data: NDArray[Any]
+    side: NDArray[Any] | None
+
+
+def buffers(column: Column, values: Values, n: int) -> Buffers:
+    """The bytes of `n` values of a column. Vectors [n, N] are little-endian IEEE 754, texts UTF-8, times microseconds
+    UTC."""
+    kind = column.type
+    if kind == "DOUBLE[n]" or kind == "SMALLINT[n]":
+        return Buffers(np.ascontiguousarray(values, dtype="<f8" if kind == "DOUBLE[n]" else "<i2"), None)
+    if kind == "BOOLEAN":
+        return Buffers(np.asarray(values, dtype=np.uint8), None)
+    if kind in _NUMBERS:
+        if not column.nullable:
+            return Buffers(np.ascontiguousarray(values, dtype=_NUMBERS[kind]), None)
+        missing = np.array([value is None for value in values], dtype=np.uint8)
+        return Buffers(np.array([0 if v is None else v for v in values], dtype=_NUMBERS[kind]), missing)
+    if isinstance(values, str):
+        text = values.encode()
+        return Buffers(np.frombuffer(text * n, dtype=np.uint8), np.full(n, len(text), dtype="<i8"))
+    encoded = [value.encode("utf-8", "replace") if isinstance(value, str) else value or b"" for value in values]
+    lengths = np.array(
+        [-1 if value is None else len(data) for value, data in zip(values, encoded, strict=True)], dtype="<i8"
+    )
+    return Buffers(np.frombuffer(b"".join(encoded), dtype=np.uint8), lengths)
+
+
+class Rows:
+    """Rows of one table for DuckDB to read, as often as it asks."""
+
+    def __init__(self, columns: Mapping[Column, Buffers], n: int) -> None:
+        arrays = [_arrow(column, held, n) for column, held in columns.items()]
+        fields = {column.name: na.Schema(array.schema) for column, array in zip(columns, arrays, strict=True)}
+        self._array = c_array_from_buffers(na.struct(fields), n, [None], children=arrays)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return na.c_array_stream(self._array).__arrow_c_stream__(requested_schema)
+
+
+def _arrow(column: Column, held: Buffers, n: int) -> Any:
+    kind, data, side = column.type, held.data, held.side
+    if kind.endswith("[n]"):
+        child = na.c_array(data.ravel())
+        return c_array_from_buffers(na.fixed_size_list(na.Schema(child.schema), data.shape[1]), n, [None], children=[child])
+    if kind == "BOOLEAN":
+        return c_array_from_buffers(na.bool_(), n, [None, np.packbits(data, bitorder="little")])
+    if kind == "TIMESTAMPTZ":
+        return c_array_from_buffers(na.timestamp("us", "UTC"), n, [None, data])
+    if kind in _NUMBERS:
+        valid = None if side is None else np.packbits(side == 0, bitorder="little")
+        return c_array_from_buffers(na.Schema(na.c_array(data).schema), n, [valid, data])
+    lengths = np.zeros(n, dtype=np.int64) if side is None else side
+    offsets = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum(np.maximum(lengths, 0), out=offsets[1:])
+    valid = np.packbits(lengths >= 0, bitorder="little") if (lengths < 0).any() else None
+    return c_array_from_buffers(na.string() if kind == "VARCHAR" else na.binary(), n, [valid, offsets, data])
