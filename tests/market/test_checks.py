@@ -46,7 +46,7 @@ def test_every_further_bar_that_breaks_the_rule_is_counted(long_csv, bar, days):
 
 def test_two_different_bars_of_one_moment_contradict_each_other(long_csv, bar, days):
     lines = [*(bar(day) for day in days), bar(days[1], price=11)]
-    with pytest.raises(DataError, match="line 7, AAA at 2024-01-03.*contradicts another bar"):
+    with pytest.raises(DataError, match=r"line 7, AAA at 2024-01-03.*contradicts another bar"):
         open_dataset(long_csv(lines))
 
 
@@ -113,7 +113,7 @@ def test_a_last_bar_with_an_open_only_is_dropped_and_counted(long_csv, bar, days
 def test_an_open_without_a_close_is_refused_anywhere_else(long_csv, bar, days):
     lines = [bar(day) for day in days]
     lines[2] = f"{days[2]},AAA,10,,,,"
-    with pytest.raises(DataError, match="line 4, AAA .*missing"):
+    with pytest.raises(DataError, match=r"line 4, AAA .*missing"):
         open_dataset(long_csv(lines))
 
 

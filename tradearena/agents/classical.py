@@ -93,7 +93,7 @@ class Momentum(Rule):
     """Equal weights in the strongest symbols over the trailing bars (Jegadeesh & Titman 1993)."""
 
     lookback: Lookback = 20
-    share: Share = 0.25
+    share: Share = 0.4
 
     def weigh(self, observation: Observation, seat: Seat) -> tuple[Array | None, str]:
         """The top share by trailing return."""
@@ -104,7 +104,7 @@ class MeanReversion(Rule):
     """Equal weights in the weakest symbols over the trailing bars (De Bondt & Thaler 1985; Lehmann 1990)."""
 
     lookback: Lookback = 5
-    share: Share = 0.25
+    share: Share = 0.4
 
     def weigh(self, observation: Observation, seat: Seat) -> tuple[Array | None, str]:
         """The bottom share by trailing return."""

@@ -15,7 +15,6 @@ app = typer.Typer(help="Which agents there are, and what one is made of.", no_ar
 def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     """List the agent cards."""
     from rich.console import Console
-    from rich.table import Table
 
     from tradearena import rooms
     from tradearena.agents.card import open_agent
@@ -25,7 +24,7 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
         return
-    table = Table("agent", "kind", "warm-up", "description")
+    table = report.plain_table("agent", "kind", "warm-up", "description")
     for agent in found:
         table.add_row(agent.card.name, agent.card.kind, f"{agent.warmup} bars", agent.card.description)
     Console().print(table)

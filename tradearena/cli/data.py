@@ -22,6 +22,8 @@ Timezone = Annotated[str | None, typer.Option("--timezone", help="Override: the 
 @app.command("list")
 def list_datasets(home: options.Home = None, json: options.Json = False) -> None:
     """List the datasets of the room `market_data`."""
+    from textwrap import shorten
+
     from rich.console import Console
     from rich.table import Table
 
@@ -50,13 +52,12 @@ def list_datasets(home: options.Home = None, json: options.Json = False) -> None
     if json:
         _print_json({"datasets": rows})
         return
-    table = Table("dataset", "symbols", "bars", "first bar", "last bar", "every")
-    table.add_column("source", no_wrap=True, overflow="ellipsis")
+    table = Table("dataset", "symbols", "bars", "first bar", "last bar", "every", "source")
     for row in rows:
-        if "error" in row:
-            table.add_row(row["name"], "–", "–", "–", "–", "–", "cannot be used: see the warning")
-        else:
-            table.add_row(*(str(row[key])[:10] if key in ("start", "end") else str(row[key]) for key in row))
+        shown = {**row, "start": str(row.get("start"))[:10], "end": str(row.get("end"))[:10]}
+        shown["source"] = shorten(row.get("source", ""), 40, placeholder=" …")
+        cells = [row["name"], *["–"] * 5, "cannot be used: see the warning"] if "error" in row else shown.values()
+        table.add_row(*map(str, cells))
     Console().print(table)
 
 

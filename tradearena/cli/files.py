@@ -12,7 +12,6 @@ from tradearena.cli import options
 def list_files(home: options.Home = None, json: options.Json = False) -> None:
     """List the experiment files under replays/."""
     from rich.console import Console
-    from rich.table import Table
 
     from tradearena.cli import report
     from tradearena.errors import StoreError
@@ -45,7 +44,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
     if not found:
         typer.echo("no experiment files here yet; make one with `tradearena run`")
         return
-    table = Table("id", "dataset", "policy", "created", "episodes", "agents")
+    table = report.plain_table("id", "dataset", "policy", "created", "episodes", "agents")
     for row in found:
         count = f"{row['episodes']}" + (f" ({row['unfinished']} unfinished)" if row["unfinished"] else "")
         table.add_row(row["id"], row["dataset"], row["policy"], row["created_at"], count, ", ".join(row["agents"]))
@@ -96,9 +95,6 @@ def sql(
     json: options.Json = False,
 ) -> None:
     """Ask an experiment file anything, read-only. Tables and views: docs/schema.md."""
-    from rich.console import Console
-    from rich.table import Table
-
     from tradearena.cli import report
     from tradearena.store.files import resolve
     from tradearena.store.reader import Reader
@@ -108,7 +104,4 @@ def sql(
     if json:
         report.print_json({"columns": columns, "rows": [list(row) for row in rows]})
         return
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
-    Console().print(table)
+    report.print_rows(columns, rows)

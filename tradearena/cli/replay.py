@@ -70,7 +70,6 @@ def _walk(reader: Reader, row: EpisodeRow, lines: list[Line]) -> None:
 
 def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     from tradearena.cli import report
 
@@ -80,7 +79,7 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
         f"episode {row.id}: {row.agent} on {setup.name}, policy {setup.policy['name']}, feedback {row.feedback}, "
         f"seed {row.seed}, {window['start']} to {window['end']}, {row.status}"
     )
-    table = Table("bar", "close of", "NAV", "gross", "changed by", "rationale", header_style="bold")
+    table = report.plain_table("bar", "close of", "NAV", "gross", "changed by", "rationale")
     cut = not whole and len(lines) > 2 * SHOWN
     for line in lines[:SHOWN] if cut else lines:
         table.add_row(*_cells(line))
@@ -99,18 +98,15 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
 def _cells(line: Line) -> tuple[str, ...]:
     said = line.rationale if line.status == "ok" else f"[{line.status}] {line.rationale}"
     gates = ", ".join(dict.fromkeys(line.gates))
-    return (str(line.t), line.time, f"{line.nav:,.2f}", f"{line.gross:.2f}", gates, _short(said, 90))
-
-
-def _short(text: str, width: int) -> str:
-    flat = " ".join(text.split()).replace("[", "\\[")
-    return flat if len(flat) <= width else flat[: width - 1] + "…"
+    text = " ".join(said.split()).replace("[", "\\[")
+    return (str(line.t), line.time[:16], f"{line.nav:,.0f}", f"{line.gross:.2f}", gates, text)
 
 
 def _print_page(found: Page) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+
+    from tradearena.cli import report
 
     console, line = Console(), found.line
     console.print(f"[bold]bar {line.t}[/bold], close of {line.time}: NAV {line.nav:,.2f}, cash {found.cash:,.2f}")
@@ -119,21 +115,19 @@ def _print_page(found: Page) -> None:
     console.print(f"reply {escape(reply)}{confidence}")
     if line.rationale:
         console.print(escape(line.rationale))
-    weights = Table("symbol", "held", "intent", "approved", "reference", title="weights", title_justify="left")
+    weights = report.plain_table("symbol", "held", "intent", "approved", "reference", title="weights")
     for row in found.weights:
         weights.add_row(row["symbol"], *(f"{row[name]:.4f}" for name in ("held", "intent", "approved", "reference")))
     console.print(weights)
     if found.findings:
-        findings = Table("rule", "on", "proposed", "approved", "limit", "severity", title="findings")
-        findings.title_justify = "left"
+        findings = report.plain_table("rule", "on", "proposed", "approved", "limit", "severity", title="findings")
         for row in found.findings:
             numbers = (f"{row[name]:.4f}" for name in ("proposed", "approved", "limit"))
             findings.add_row(row["rule"], escape(row["name"] or row["scope"]), *numbers, row["severity"])
         console.print(findings)
     if found.fills:
-        fills = Table("symbol", "ordered", "filled", "price", "cost", "rest cancelled for", title="fills")
+        fills = report.plain_table("symbol", "ordered", "filled", "price", "cost", "rest cancelled for", title="fills")
         fills.title = f"fills at the open of bar {found.fills[0]['bar']}"
-        fills.title_justify = "left"
         for row in found.fills:
             numbers = (f"{row[name]:,.2f}" for name in ("ordered", "filled", "price", "cost"))
             fills.add_row(row["symbol"], *numbers, row["cause"])

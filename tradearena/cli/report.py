@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tradearena.analysis.metrics import Metrics, metrics, validity
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "total_return": "return",
-    "annual_volatility": "volatility",
+    "annual_volatility": "vol/yr",
     "sharpe": "Sharpe",
-    "max_drawdown": "drawdown",
+    "max_drawdown": "max DD",
     "turnover": "turnover",
     "cost": "cost",
     "gate_rate": "gated",
     "clip_distance": "clipped",
 }
-"""Metrics of the table, and how a terminal names them; `--json` has all of them."""
+"""Metrics of the table, and how a terminal names them; `--json` has all of them, under their full names."""
 
 PLAIN = ("sharpe", "clip_distance")
 
@@ -103,13 +105,12 @@ def number(value: float | None, *, plain: bool = False) -> str:
     """A metric for a terminal: percent, or plain; a dash where it is not defined."""
     if value is None:
         return "–"
-    return f"{value:.2f}" if plain else f"{100 * value:.2f} %"
+    return f"{value:.2f}" if plain else f"{100 * value:.1f}%"
 
 
 def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
     """A table of episodes."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("agent")
+    table = plain_table("agent", title=title)
     for name in COLUMNS.values():
         table.add_column(name, justify="right")
     for agent, found in rows:
@@ -117,19 +118,46 @@ def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
     Console().print(table)
 
 
+def plain_table(*columns: str, title: str | None = None) -> Table:
+    """A table that fits a terminal of 80 columns: one line per row, what does not fit ends in an ellipsis."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """The answer to a query: a table where it fits the terminal, else one value a line."""
+    cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    console = Console()
+    if sum(widths) + len(widths) <= console.width:
+        table = plain_table(*columns)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        return
+    for row in cells:
+        for name, value in zip(columns, row, strict=True):
+            console.print(f"[bold]{name:<14}[/bold] {escape(value)}")
+        console.print()
+
+
 def caption(plan: Plan) -> str:
     """Which bars, which rules, and how little one path proves."""
     span, panel = plan.span, plan.dataset.panel
     first, last = (stamp(panel.end[t].astype(datetime)) for t in (span.first, span.last))
     return (
-        f"{plan.dataset.card.name}, {len(panel.symbols)} symbols, {first} to {last}, policy {plan.policy.name}, "
-        f"{len(span.decisions)} decisions\none market path: differences between these rows are no evidence of skill"
+        f"{plan.dataset.card.name}: {len(panel.symbols)} symbols, {first} to {last}\n"
+        f"policy {plan.policy.name}, {len(span.decisions)} decisions. One market path: the rows differ, "
+        "but that proves no skill."
     )
 
 
 def stamp(moment: datetime) -> str:
-    """A time for a terminal: the date alone where there is no time of day."""
-    return f"{moment:%Y-%m-%d}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%Y-%m-%dT%H:%MZ}"
+    """A time for a terminal."""
+    return f"{moment:%Y-%m-%d %H:%MZ}"
 
 
 def print_last_words(outcome: Outcome) -> None:
@@ -147,11 +175,15 @@ def print_last_words(outcome: Outcome) -> None:
 
 def print_next(path: Path, *, complete: bool) -> None:
     """The file, and what to type next."""
-    shown = path.relative_to(Path.cwd()) if path.resolve().is_relative_to(Path.cwd()) and path.is_absolute() else path
-    typer.echo(f"\nRecorded in {shown}")
+    short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(path)
+    typer.echo(f"\nRecorded in {path}")
     if not complete:
         typer.echo("Cut short: the same command takes it up again.")
         return
-    typer.echo(f"Next:  tradearena replay {shown}            step by step, from the file alone")
-    typer.echo(f'       tradearena sql {shown} "FROM steps"  any question')
-    typer.echo("       tradearena run --agent markowitz    another agent; `tradearena agents list` names them")
+    typer.echo("Next:")
+    for command, about in (
+        (f"tradearena replay {short}", "step by step, from the file alone"),
+        (f'tradearena sql {short} "FROM steps LIMIT 5"', "any question"),
+        ("tradearena run --agent markowitz", "another agent: `tradearena agents list`"),
+    ):
+        typer.echo(f"  {command:<46}  {about}")

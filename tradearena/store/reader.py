@@ -75,7 +75,7 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.db = files.connect(path, read_only=True)
+        self.db = files.connect(path)
 
     def __enter__(self) -> Reader:
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,22 @@ class Writer:
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         """`clock` counts seconds; it decides when to commit and nothing else."""
         self.path, self.clock = path, clock
+        self._fresh = path.with_suffix(".compact")
+        self._db = files.confined([path, self._fresh])
         self._recorders: dict[str, Recorder] = {}
         self._setup: bytes | None = None
         self._due = clock() + GROUP
 
     def create(self, experiment: dict[str, Any], panel: Panel, now: datetime) -> None:
-        """Begin the file: schema, set-up and bars."""
+        """Begin the file: schema, set-up and bars. They are checkpointed at once: bars left in the log would be read
+        again at every commit."""
         fields = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
         times = {"start": panel.start.astype("int64"), "end": panel.end.astype("int64")}
-        with self._transaction() as db:
+        with self._transaction(checkpoint=True) as db:
             migrate(db, len(panel.symbols), now.isoformat())
             _insert(db, "experiment", experiment)
-            _append(db, "bars", {"t": range(len(panel)), **times, **fields}, len(panel))
-        with self._open() as db:
-            db.execute("CHECKPOINT")  # else the bars would be replayed from the log at every commit
+            bars = _append(db, "bars", {"t": range(len(panel)), **times, **fields}, len(panel))
+            self._setup = setup_of(db, bars)
 
     def begin_episode(self, row: dict[str, Any], recorder: Recorder) -> None:
         """Add an episode, or set a resumed one running again."""
@@ -84,24 +86,38 @@ class Writer:
                 recorder.seal.absorb(table, _append(db, table, columns, n))
 
     @contextmanager
-    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        try:
-            with files.connect(self.path, read_only=False) as db:
-                yield db
-        except duckdb.Error as error:
-            raise StoreError(files.explain(self.path, error)) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for one durable transaction.
+    def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the file, for as long as it takes.
 
         Raises:
             StoreError: the file cannot be written; what was committed before stays.
         """
-        with self._open() as db:
+        db = self._db
+        try:
+            db.execute(f"ATTACH '{files.quoted(self.path)}' AS file")
+            try:
+                db.execute("USE file")
+                yield db
+            finally:
+                db.execute("USE memory")
+                db.execute("DETACH file")
+        except duckdb.Error as error:
+            raise StoreError(files.explain(self.path, error)) from error
+
+    @contextmanager
+    def _transaction(self, *, checkpoint: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the file for one durable transaction."""
+        with self._attached() as db:
             db.execute("BEGIN")
-            yield db
-            db.execute("COMMIT")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):  # a commit that failed has rolled back already
+                    db.execute("ROLLBACK")
+                raise
+            if checkpoint:
+                db.execute("CHECKPOINT")
         self._due = self.clock() + GROUP
 
     def compact(self) -> None:
@@ -110,23 +126,18 @@ class Writer:
         The rewritten copy takes the old one's place at once, and only after the old one's log is gone: a log left
         beside the new file would be replayed into it.
         """
-        with self._open() as db:
+        with self._attached() as db:
             db.execute("CHECKPOINT")
-            total, free = db.execute("SELECT total_blocks, free_blocks FROM pragma_database_size()").fetchone() or (1, 0)
-        if free <= WASTE * total:
-            return
-        fresh = self.path.with_suffix(".compact")
-        fresh.unlink(missing_ok=True)
-        try:
-            with files.confined([self.path, fresh]) as db:
-                db.execute(f"ATTACH '{files.quoted(self.path)}' AS old (READ_ONLY)")
-                db.execute(f"ATTACH '{files.quoted(fresh)}' AS fresh")
-                db.execute("COPY FROM DATABASE old TO fresh")
-                db.execute("CHECKPOINT fresh")
-        except duckdb.Error as error:
-            fresh.unlink(missing_ok=True)
-            raise StoreError(files.explain(self.path, error)) from error
-        os.replace(fresh, self.path)
+            size = "SELECT total_blocks, free_blocks FROM pragma_database_size() WHERE database_name = 'file'"
+            total, free = db.execute(size).fetchone() or (1, 0)
+            if free <= WASTE * total:
+                return
+            self._fresh.unlink(missing_ok=True)
+            db.execute(f"ATTACH '{files.quoted(self._fresh)}' AS fresh")
+            db.execute("COPY FROM DATABASE file TO fresh")
+            db.execute("CHECKPOINT fresh")
+            db.execute("DETACH fresh")
+        os.replace(self._fresh, self.path)
 
 
 def _append(
