@@ -1,15 +1,15 @@
 """What can go wrong, as one tree: every error a user can cause is one sentence that says what, where and what to do.
 
-    TradeArenaError                 exit 1
-    ├── UsageError                  exit 2   the command line itself is wrong
-    │   └── UnknownName             exit 2   no such agent, dataset, policy or episode; offers the nearest
-    ├── CardError                   exit 1   a card or policy that cannot be read: file and line
-    ├── DataError                   exit 1   bars or recorded decisions that cannot be trusted: file, row, symbol, rule
-    ├── AgentError                  exit 1   an agent that cannot be opened, or that raised while deciding
-    ├── StoreError                  exit 1   an experiment file that cannot be written or read
-    │   └── DivergedError           exit 1   a recorded step that the same inputs no longer reproduce
-    ├── InvalidRun                  exit 3   too many malformed replies to count as a result
-    └── Interrupted                 exit 130 stopped by Ctrl-C or a signal; what was decided is kept
+TradeArenaError                 exit 1
+├── UsageError                  exit 2   the command line itself is wrong
+│   └── UnknownName             exit 2   no such agent, dataset, policy or episode; offers the nearest
+├── CardError                   exit 1   a card or policy that cannot be read: file and line
+├── DataError                   exit 1   bars or recorded decisions that cannot be trusted: file, row, symbol, rule
+├── AgentError                  exit 1   an agent that cannot be opened, or that raised while deciding
+├── StoreError                  exit 1   an experiment file that cannot be written or read
+│   └── DivergedError           exit 1   a recorded step that the same inputs no longer reproduce
+├── InvalidRun                  exit 3   too many malformed replies to count as a result
+└── Interrupted                 exit 130 stopped by Ctrl-C or a signal; what was decided is kept
 """
 
 from __future__ import annotations

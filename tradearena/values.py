@@ -84,7 +84,7 @@ class Panel:
         for array in arrays:
             array.flags.writeable = False
         names = tuple(symbols)
-        return cls(names, tuple(sectors or ("all",) * len(names)), *arrays, bars_per_year)  # type: ignore[arg-type]
+        return cls(names, tuple(sectors or ("all",) * len(names)), *arrays, bars_per_year)  # type: ignore[arg-type, call-arg]
 
     def __len__(self) -> int:
         return len(self.end)

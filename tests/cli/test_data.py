@@ -46,7 +46,7 @@ def test_one_broken_dataset_does_not_hide_the_others(home):
     assert "'x' is not a number" in rows["broken"]["error"]
     assert "bars" in rows["mine"]
     assert "broken.csv, line 2" in result.stderr
-    assert "cannot be used" in _run("list", home=home).stdout
+    assert "unusable" in _run("list", home=home).stdout
 
 
 def test_describe_prints_one_json_object_with_the_keys_of_the_design(home):

@@ -24,6 +24,7 @@ def _remark(dataset, rule):
         ({"open": "0.0"}, "a price is not positive"),
         ({"volume": -5}, "the volume is negative"),
         ({"volume": ""}, "a value is missing or not finite"),
+        ({"volume": "inf"}, "a value is missing or not finite"),
         ({"volume": "-inf"}, "a value is missing or not finite"),
         ({"close": "inf"}, "a value is missing or not finite"),
     ],

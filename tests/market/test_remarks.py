@@ -27,6 +27,11 @@ def test_an_unadjusted_card_is_remarked(long_csv, bar, days):
     assert "unadjusted" in _remarks(long_csv([bar(day) for day in days], "adjusted = false"))
 
 
+def test_daily_dates_labelled_at_their_end_are_doubtful(long_csv, bar, days):
+    assert "midnight" in _remarks(long_csv([bar(day) for day in days], 'label = "end"'))
+    assert "midnight" not in _remarks(long_csv([bar(f"{day} 16:00") for day in days], 'label = "end"'))
+
+
 def test_a_card_of_another_frequency_is_remarked(long_csv, bar, days):
     said = _remarks(long_csv([bar(day) for day in days], 'frequency = "1w"'))
     assert "the card says 1w, but the most common step is 1d" in str(said["frequency"])

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
@@ -34,7 +35,7 @@ class AgentCard(Card):
     kind: str
     description: str = ""
     reads_feedback: bool = False
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

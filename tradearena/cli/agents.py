@@ -14,8 +14,6 @@ app = typer.Typer(help="Which agents there are, and what one is made of.", no_ar
 @app.command("list")
 def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     """List the agent cards."""
-    from rich.console import Console
-
     from tradearena import rooms
     from tradearena.agents.card import open_agent
     from tradearena.cli import report
@@ -24,10 +22,8 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
         return
-    table = report.plain_table("agent", "kind", "warm-up", "description")
-    for agent in found:
-        table.add_row(agent.card.name, agent.card.kind, f"{agent.warmup} bars", agent.card.description)
-    Console().print(table)
+    rows = [[agent.card.name, f"{agent.warmup} bars", agent.card.description] for agent in found]
+    report.print_table(["agent", "warm-up", "description"], rows)
     typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code.")
 
 

@@ -56,7 +56,7 @@ def list_datasets(home: options.Home = None, json: options.Json = False) -> None
     for row in rows:
         shown = {**row, "start": str(row.get("start"))[:10], "end": str(row.get("end"))[:10]}
         shown["source"] = shorten(row.get("source", ""), 40, placeholder=" …")
-        cells = [row["name"], *["–"] * 5, "cannot be used: see the warning"] if "error" in row else shown.values()
+        cells = [row["name"], *["–"] * 5, "unusable"] if "error" in row else shown.values()
         table.add_row(*map(str, cells))
     Console().print(table)
 

@@ -11,8 +11,6 @@ from tradearena.cli import options
 
 def list_files(home: options.Home = None, json: options.Json = False) -> None:
     """List the experiment files under replays/."""
-    from rich.console import Console
-
     from tradearena.cli import report
     from tradearena.errors import StoreError
     from tradearena.store.files import experiments
@@ -22,7 +20,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
     for path in experiments(home):
         try:
             with Reader(path) as reader:
-                setup, rows = reader.experiment(), reader.episodes()
+                setup, episodes = reader.experiment(), reader.episodes()
         except StoreError as error:
             typer.echo(f"warning: {error}", err=True)
             continue
@@ -33,9 +31,9 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
                 "dataset": setup.name,
                 "policy": setup.policy["name"],
                 "created_at": setup.created_at,
-                "episodes": len(rows),
-                "agents": sorted({row.agent for row in rows}),
-                "unfinished": sum(row.status not in ("complete", "ruined") for row in rows),
+                "episodes": len(episodes),
+                "agents": sorted({row.agent for row in episodes}),
+                "unfinished": sum(row.status not in ("complete", "ruined") for row in episodes),
             }
         )
     if json:
@@ -44,11 +42,12 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
     if not found:
         typer.echo("no experiment files here yet; make one with `tradearena run`")
         return
-    table = report.plain_table("id", "dataset", "policy", "created", "episodes", "agents")
-    for row in found:
-        count = f"{row['episodes']}" + (f" ({row['unfinished']} unfinished)" if row["unfinished"] else "")
-        table.add_row(row["id"], row["dataset"], row["policy"], row["created_at"], count, ", ".join(row["agents"]))
-    Console().print(table)
+    rows = []
+    for each in found:
+        count = f"{each['episodes']}" + (f" ({each['unfinished']} unfinished)" if each["unfinished"] else "")
+        place = [each["id"], each["dataset"], each["policy"], each["created_at"][:16]]
+        rows.append([*place, count, ", ".join(each["agents"])])
+    report.print_table(["id", "dataset", "policy", "created", "episodes", "agents"], rows)
 
 
 def show(

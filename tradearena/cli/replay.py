@@ -48,7 +48,9 @@ def replay(
         lines = story(reader, row.id)
         if json:
             summary = report.summary(reader, row)
-            report.print_json({"experiment": str(path), "episodes": [{**summary, "path": [x._asdict() for x in lines]}]})
+            report.print_json(
+                {"experiment": str(path), "episodes": [{**summary, "path": [x._asdict() for x in lines]}]}
+            )
         elif each:
             _walk(reader, row, lines)
         else:
@@ -69,7 +71,6 @@ def _walk(reader: Reader, row: EpisodeRow, lines: list[Line]) -> None:
 
 
 def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: bool) -> None:
-    from rich.console import Console
 
     from tradearena.cli import report
 
@@ -79,57 +80,48 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
         f"episode {row.id}: {row.agent} on {setup.name}, policy {setup.policy['name']}, feedback {row.feedback}, "
         f"seed {row.seed}, {window['start']} to {window['end']}, {row.status}"
     )
-    table = report.plain_table("bar", "close of", "NAV", "gross", "changed by", "rationale")
-    cut = not whole and len(lines) > 2 * SHOWN
-    for line in lines[:SHOWN] if cut else lines:
-        table.add_row(*_cells(line))
-    if cut:
-        table.add_row("…", f"{len(lines) - 2 * SHOWN} more", "", "", "", "--all shows them, --step BAR one in full")
-        for line in lines[-SHOWN:]:
-            table.add_row(*_cells(line))
-    Console().print(table)
-    others = [other for other in reader.episodes() if other.id != row.id]
+    rows = [_cells(line) for line in lines]
+    if not whole and len(rows) > 2 * SHOWN:
+        more = ["…", f"{len(rows) - 2 * SHOWN} more", "", "", "", "--all shows them, --step BAR one in full"]
+        rows = [*rows[:SHOWN], more, *rows[-SHOWN:]]
+    report.print_table(["bar", "close of", "NAV", "gross", "changed by", "rationale"], rows)
     report.print_metrics([(row.agent, report.summary(reader, row)["metrics"])], title="executed book")
-    if others:
+    if others := [other for other in reader.episodes() if other.id != row.id]:
         names = ", ".join(f"{other.id} ({other.agent})" for other in others[:6])
         typer.echo(f"Other episodes in this file: {names}; choose with --episode")
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line) -> list[str]:
     said = line.rationale if line.status == "ok" else f"[{line.status}] {line.rationale}"
     gates = ", ".join(dict.fromkeys(line.gates))
-    text = " ".join(said.split()).replace("[", "\\[")
-    return (str(line.t), line.time[:16], f"{line.nav:,.0f}", f"{line.gross:.2f}", gates, text)
+    text = " ".join(said.split())
+    return [str(line.t), line.time[:16], f"{line.nav:,.0f}", f"{line.gross:.2f}", gates, text]
 
 
 def _print_page(found: Page) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
     from tradearena.cli import report
 
-    console, line = Console(), found.line
-    console.print(f"[bold]bar {line.t}[/bold], close of {line.time}: NAV {line.nav:,.2f}, cash {found.cash:,.2f}")
+    line = found.line
+    typer.echo(f"bar {line.t}, close of {line.time}: NAV {line.nav:,.2f}, cash {found.cash:,.2f}")
     reply = line.status + (f": {found.reason}" if found.reason else "") + (", keeps the position" if line.kept else "")
     confidence = "" if found.confidence is None else f", confidence {found.confidence:.2f}"
-    console.print(f"reply {escape(reply)}{confidence}")
-    if line.rationale:
-        console.print(escape(line.rationale))
-    weights = report.plain_table("symbol", "held", "intent", "approved", "reference", title="weights")
-    for row in found.weights:
-        weights.add_row(row["symbol"], *(f"{row[name]:.4f}" for name in ("held", "intent", "approved", "reference")))
-    console.print(weights)
+    typer.echo(f"reply {reply}{confidence}")
+    for text in (line.rationale, found.reflection):
+        if text:
+            typer.echo(text)
+    books = ("held", "intent", "approved", "reference")
+    weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books)] for row in found.weights]
+    report.print_table(["symbol", *books], weights, title="weights")
     if found.findings:
-        findings = report.plain_table("rule", "on", "proposed", "approved", "limit", "severity", title="findings")
-        for row in found.findings:
-            numbers = (f"{row[name]:.4f}" for name in ("proposed", "approved", "limit"))
-            findings.add_row(row["rule"], escape(row["name"] or row["scope"]), *numbers, row["severity"])
-        console.print(findings)
+        numbers = ("proposed", "approved", "limit")
+        findings = [
+            [row["rule"], row["name"] or row["scope"], *(f"{row[name]:.4f}" for name in numbers), row["severity"]]
+            for row in found.findings
+        ]
+        report.print_table(["rule", "on", *numbers, "severity"], findings, title="findings")
     if found.fills:
-        fills = report.plain_table("symbol", "ordered", "filled", "price", "cost", "rest cancelled for", title="fills")
-        fills.title = f"fills at the open of bar {found.fills[0]['bar']}"
-        for row in found.fills:
-            numbers = (f"{row[name]:,.2f}" for name in ("ordered", "filled", "price", "cost"))
-            fills.add_row(row["symbol"], *numbers, row["cause"])
-        console.print(fills)
-    console.print(f"hash {found.hash}\n")
+        money = ("ordered", "filled", "price", "cost")
+        fills = [[row["symbol"], *(f"{row[name]:,.2f}" for name in money), row["cause"]] for row in found.fills]
+        title = f"fills at the open of bar {found.fills[0]['bar']}"
+        report.print_table(["symbol", *money, "rest cancelled for"], fills, title=title)
+    typer.echo(f"hash {found.hash}\n")

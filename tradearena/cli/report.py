@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,6 +36,8 @@ COLUMNS = {
     "clip_distance": "clipped",
 }
 """Metrics of the table, and how a terminal names them; `--json` has all of them, under their full names."""
+
+_NUMERIC = re.compile(r"[-+]?[\d,.]*%?|–|…|nan|None")
 
 PLAIN = ("sharpe", "clip_distance")
 
@@ -110,21 +113,24 @@ def number(value: float | None, *, plain: bool = False) -> str:
 
 def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
     """A table of episodes."""
-    table = plain_table("agent", title=title)
-    for name in COLUMNS.values():
-        table.add_column(name, justify="right")
-    for agent, found in rows:
-        table.add_row(agent, *(number(found[name], plain=name in PLAIN) for name in COLUMNS))
-    Console().print(table)
+    cells = [[agent, *(number(found[name], plain=name in PLAIN) for name in COLUMNS)] for agent, found in rows]
+    print_table(["agent", *COLUMNS.values()], cells, title=title)
 
 
-def plain_table(*columns: str, title: str | None = None) -> Table:
-    """A table that fits a terminal of 80 columns: one line per row, what does not fit ends in an ellipsis."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """A table of one line per row; where the terminal is too narrow the last column is cut. Numbers stand right."""
+    console = Console()
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    for column in columns:
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    return table
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    last = max(console.width - sum(widths[:-1]) - len(widths) - 6, len(columns[-1]))
+    for i, name in enumerate(columns):
+        numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in rows)
+        table.add_column(name, no_wrap=True, justify="right" if numeric else "left")
+    for row in rows:
+        final = row[-1] if len(row[-1]) <= last else row[-1][: last - 1] + "…"
+        table.add_row(*map(escape, (*row[:-1], final)))
+    console.print(table)
 
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -133,10 +139,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     console = Console()
     if sum(widths) + len(widths) <= console.width:
-        table = plain_table(*columns)
-        for row in cells:
-            table.add_row(*map(escape, row))
-        console.print(table)
+        print_table(columns, cells)
         return
     for row in cells:
         for name, value in zip(columns, row, strict=True):

@@ -107,9 +107,8 @@ class Breach(NamedTuple):
 
 
 def _missing(bars: Bars) -> Mask:
-    """A volume of inf is a file without volumes; any other value that is not finite is missing or wrong."""
-    prices, volume = bars.values[:, :4], bars.values[:, 4]
-    return np.asarray(~np.isfinite(prices).all(axis=1) | np.isnan(volume) | (volume == -np.inf))
+    """What is not finite in a file has been read as NaN; a volume of inf is a file without volumes."""
+    return np.asarray(np.isnan(bars.values).any(axis=1))
 
 
 def _worthless(bars: Bars) -> Mask:

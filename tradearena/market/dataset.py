@@ -41,6 +41,8 @@ def datasets(home: Path | None = None) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for room in rooms.places(ROOM, home):
         for path in sorted(room.iterdir()):
+            if path.name.startswith("."):
+                continue
             if path.is_dir() and _files(path):
                 found.setdefault(path.name, path)
             elif path.suffix.lower() in SUFFIXES:

@@ -35,6 +35,14 @@ def _raw(bars: Bars, card: DatasetCard) -> Remark:
     return Remark("unadjusted", text, 0 if card.adjusted else len(bars.symbols))
 
 
+def _midnight(bars: Bars, card: DatasetCard) -> Remark:
+    """A session's date is no moment at which its bar has ended."""
+    dated = any(bool((times == times.astype("datetime64[D]")).all()) for times in (bars.local, bars.stamp))
+    doubtful = dated and card.label == "end" and card.step >= DAY
+    text = 'bars labelled "end" carry a date alone: they are taken to end at its first moment, 00:00'
+    return Remark("midnight", text, len(bars) if doubtful else 0)
+
+
 def _pace(bars: Bars, card: DatasetCard) -> Remark:
     seen = frequency(bars)
     text = f"the card says {card.frequency}, but the most common step is {seen}"
@@ -66,8 +74,11 @@ def _splits(bars: Bars, card: DatasetCard) -> Remark:
     ratio = np.ones(len(bars))
     ratio[1:] = np.where(bars.follows[1:], bars.values[1:, 0] / bars.values[:-1, 3], 1.0)
     size = np.maximum(ratio, 1 / ratio)
-    near = np.asarray((np.abs(size[:, None] / SPLIT_RATIOS - 1) <= SPLIT_TOLERANCE).any(axis=1))
-    return counted(bars, "suspected splits", "opening prices that look like a split nobody adjusted for", apart & near)
+    large = np.flatnonzero(apart & (size > SPLIT_RATIOS.min() * (1 - 2 * SPLIT_TOLERANCE)))
+    near = (np.abs(size[large, None] / SPLIT_RATIOS - 1) <= SPLIT_TOLERANCE).any(axis=1)
+    found = np.zeros(len(bars), dtype=np.bool_)
+    found[large[near]] = True
+    return counted(bars, "suspected splits", "opening prices that look like a split nobody adjusted for", found)
 
 
 def _gaps(bars: Bars, _: DatasetCard) -> Remark:
@@ -110,7 +121,7 @@ def _session(local: NDArray[np.datetime64], step: np.timedelta64) -> NDArray[np.
     return day.astype(np.int64) % 7 if step >= DAY else (local - day).astype(np.int64)
 
 
-LOOKS: tuple[Look, ...] = (_raw, _pace, _unclassified, _outside, _idle, _splits, _gaps, _holes)
+LOOKS: tuple[Look, ...] = (_raw, _midnight, _pace, _unclassified, _outside, _idle, _splits, _gaps, _holes)
 
 
 def look(bars: Bars, card: DatasetCard) -> list[Remark]:

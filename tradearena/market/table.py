@@ -79,7 +79,7 @@ class Table:
         self._con.execute(f"CREATE TEMP TABLE raw AS SELECT {chosen} FROM {self._source}", [self._pattern])
 
     def numbers(self, columns: list[int]) -> dict[int, Array]:
-        """Columns as float64, NaN where a cell is empty.
+        """Columns as float64, NaN where a cell is empty or not finite.
 
         Raises:
             DataError: a cell that is not a number, or a column that cannot hold one.
@@ -87,7 +87,7 @@ class Table:
         self._refuse_unreadable(columns)
         selected = ", ".join(f"{self._number(i)} AS c{i}" for i in columns)
         fetched = self._con.execute(f"SELECT {selected} FROM raw ORDER BY rowid").fetchnumpy()
-        return {i: np.asarray(np.ma.filled(np.ma.asarray(fetched[f"c{i}"], dtype=np.float64), np.nan)) for i in columns}
+        return {i: _finite(fetched[f"c{i}"]) for i in columns}
 
     def words(self, column: int) -> NDArray[np.str_]:
         """A column as text; every cell must have one."""
@@ -161,6 +161,11 @@ class Table:
 
     def _cell(self, column: int, row: int) -> object:
         return self._con.execute(f"SELECT CAST(c{column} AS VARCHAR) FROM raw WHERE rowid = {row}").fetchall()[0][0]
+
+
+def _finite(fetched: object) -> Array:
+    numbers = np.ma.filled(np.ma.asarray(fetched, dtype=np.float64), np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _brief(error: Exception) -> str:

@@ -176,9 +176,9 @@ class _Audited:
             return weights
         if names is None:
             over &= np.bincount(labels) > 1
-        for g in np.flatnonzero(over):
+        for g in np.flatnonzero(over).tolist():
             if report is not _silent:
-                name = names[g] if names is not None else self._members(labels, int(g))
+                name = names[g] if names is not None else self._members(labels, g)
                 proposed, approved = float(gross[g] + stuck[g]), float(room[g] + stuck[g])
                 report(_changed(rule, "group", name, proposed, approved, limit))
         factor = np.where(over, room / np.where(over, gross, 1.0), 1.0)
@@ -223,7 +223,9 @@ class _Audited:
             return weights
         room = bound * bound - c
         root = math.sqrt(max(b * b + a * room, 0.0))
-        factor = room / (root + b) if b > 0 else (root - b) / a  # the same number; here neither cancels nor divides by 0
+        factor = (
+            room / (root + b) if b > 0 else (root - b) / a
+        )  # the same number; here neither cancels nor divides by 0
         report(_changed(rule, "portfolio", "", volatility, bound, limit))
         return weights * min(max(factor, 0.0), 1.0)
 

@@ -19,7 +19,14 @@ from tradearena.store.schema import Column
 Values: TypeAlias = Sequence[Any] | NDArray[Any] | str
 """One entry per row, or one text that stands in every row."""
 
-_NUMBERS = {"DOUBLE": "<f8", "INTEGER": "<i4", "BIGINT": "<i8", "SMALLINT": "<i2", "TINYINT": "i1", "TIMESTAMPTZ": "<i8"}
+_NUMBERS = {
+    "DOUBLE": "<f8",
+    "INTEGER": "<i4",
+    "BIGINT": "<i8",
+    "SMALLINT": "<i2",
+    "TINYINT": "i1",
+    "TIMESTAMPTZ": "<i8",
+}
 
 
 class Buffers(NamedTuple):
@@ -69,7 +76,8 @@ def _arrow(column: Column, held: Buffers, n: int) -> Any:
     kind, data, side = column.type, held.data, held.side
     if kind.endswith("[n]"):
         child = na.c_array(data.ravel())
-        return c_array_from_buffers(na.fixed_size_list(na.Schema(child.schema), data.shape[1]), n, [None], children=[child])
+        vector = na.fixed_size_list(na.Schema(child.schema), data.shape[1])
+        return c_array_from_buffers(vector, n, [None], children=[child])
     if kind == "BOOLEAN":
         return c_array_from_buffers(na.bool_(), n, [None, np.packbits(data, bitorder="little")])
     if kind == "TIMESTAMPTZ":

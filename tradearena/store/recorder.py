@@ -82,7 +82,6 @@ class Recorder:
 def _steps(steps: list[tuple[Step, bytes]]) -> tuple[dict[str, Values], int]:
     decisions = [step.decision for step, _ in steps]
     reports = [step.report for step, _ in steps]
-    exposures = list(zip(*(report.exposures for report in reports), strict=True)) or [[]] * len(Exposures._fields)
     columns: dict[str, Values] = {
         "t": [step.t for step, _ in steps],
         "observation": [step.observation for step, _ in steps],
@@ -96,7 +95,7 @@ def _steps(steps: list[tuple[Step, bytes]]) -> tuple[dict[str, Values], int]:
         "reference": [step.reference for step, _ in steps],
         "shares": [step.account.shares for step, _ in steps],
         "short": [step.short for step, _ in steps],
-        **dict(zip(Exposures._fields, exposures, strict=True)),
+        **{name: [getattr(report.exposures, name) for report in reports] for name in Exposures._fields},
         "latency": [step.latency for step, _ in steps],
         "hash": [link for _, link in steps],
     }

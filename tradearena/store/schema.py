@@ -149,7 +149,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 
 EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster")
 
-KEYS = {table: "t" for table in ("bars", *EPISODE_TABLES)} | {"finding": "t, seq", "fill": "t, symbol"}
+KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {"finding": "t, seq", "fill": "t, symbol"}
 """Order of a table's rows."""
 
 

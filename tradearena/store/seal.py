@@ -89,7 +89,7 @@ def _values(db: duckdb.DuckDBPyConnection, column: Column, rows: str, values: li
         name = f"epoch_us({name})"
     elif column.type == "VARCHAR[]":
         name = f"array_to_string({name}, chr(31))"
-    found = db.execute(f"SELECT {name} AS v {rows}", values).fetchnumpy()["v"]
+    found: Any = db.execute(f"SELECT {name} AS v {rows}", values).fetchnumpy()["v"]
     missing = np.ma.getmaskarray(found)
     plain = np.asarray(found)
     if plain.dtype != object and not column.nullable:

@@ -140,9 +140,7 @@ class Writer:
         os.replace(self._fresh, self.path)
 
 
-def _append(
-    db: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values], n: int
-) -> dict[Column, Buffers]:
+def _append(db: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values], n: int) -> dict[Column, Buffers]:
     """Append `n` rows, given by column; returns the bytes that were written."""
     held = {column: buffers(column, columns[column.name], n) for column in TABLES[table]}
     db.register("incoming", Rows(held, n))
@@ -155,4 +153,3 @@ def _insert(db: duckdb.DuckDBPyConnection, table: str, row: dict[str, Any]) -> N
     columns = ", ".join(f'"{column}"' for column in row)
     marks = ", ".join("?" for _ in row)
     db.execute(f'INSERT INTO "{table}" ({columns}) VALUES ({marks})', list(row.values()))
-
