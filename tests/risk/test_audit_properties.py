@@ -58,7 +58,8 @@ def measured(weights, state, limits):
     if limits.gross is not None:
         yield "gross", total(np.abs(weights)), max(limits.gross, total(np.abs(pins)))
     if limits.net is not None:
-        yield "net", abs(total(weights)), max(limits.net, abs(total(pins)))
+        yield "net", total(weights), max(limits.net, total(pins))
+        yield "net short", -total(weights), max(limits.net, -total(pins))
     year, rounding = volatility(weights, state)
     stuck = volatility(pins, state)[0]
     for what, limit in (

@@ -90,7 +90,7 @@ class Ledger:
         if not self._flight or self._flight[0].due != t:
             return None
         order = self._flight.popleft()
-        panel, terms = self.panel, self.terms
+        panel = self.panel
         live = panel.tradable[t]
         price, volume = np.where(live, panel.open[t], 0.0), panel.volume[t]
         cause = np.zeros(len(live), dtype=np.int8)
@@ -99,22 +99,27 @@ class Ledger:
         quantity = self._within_volume(quantity, volume, cause)
         if not self.allow_short:
             quantity = _reduced(quantity, np.maximum(quantity, -self.shares), cause, _POSITION)
-        sells = np.minimum(quantity, 0.0)
-        sell_costs = costs(sells, price, volume, terms)
-        worth = sell_costs.total <= -sells * price
-        if not worth.all():
-            sells = _reduced(sells, np.where(worth, sells, 0.0), cause, _COST)
-            sell_costs = costs(sells, price, volume, terms)
-        self.cash -= float(sells @ price) + float(sell_costs.total.sum())
+        paid, money = self._price(quantity, price, volume)
+        futile = (quantity < 0.0) & (money > 0.0)
+        if futile.any():
+            quantity = _reduced(quantity, np.where(futile, 0.0, quantity), cause, _COST)
+            paid, money = self._price(quantity, price, volume)
+        self.cash -= float(np.minimum(money, 0.0).sum())
         self._settle()
-        buys = np.maximum(quantity, 0.0)
-        affordable, buy_costs = self._affordable(buys, price, volume)
-        buys = _reduced(buys, affordable, cause, _CASH)
-        self.cash -= float(buys @ price) + float(buy_costs.total.sum())
+        need = float(np.maximum(money, 0.0).sum())
+        if need > self.cash:
+            quantity = _reduced(quantity, self._affordable(quantity, need), cause, _CASH)
+            paid, money = self._price(quantity, price, volume)
+            need = float(np.maximum(money, 0.0).sum())
+        self.cash -= need
 
-        self.shares = self.shares + sells + buys
-        paid = Costs(*(sold + bought for sold, bought in zip(sell_costs, buy_costs, strict=True)))
-        return Fill(t, order.decided, order.quantity, sells + buys, price, *paid, cause)
+        self.shares = self.shares + quantity
+        return Fill(t, order.decided, order.quantity, quantity, price, *paid, cause)
+
+    def _price(self, quantity: Array, price: Array, volume: Array) -> tuple[Costs, Array]:
+        """What filling these quantities costs, and the money [N] it takes out of the account, costs included."""
+        paid = costs(quantity, price, volume, self.terms)
+        return paid, quantity * price + paid.total
 
     def _within_volume(self, quantity: Array, volume: Array, cause: NDArray[np.int8]) -> Array:
         if self.terms.participation is None:
@@ -124,22 +129,18 @@ class Ledger:
             room = _lots(room, self.terms.lot)
         return _reduced(quantity, np.minimum(np.maximum(quantity, -room), room), cause, _PARTICIPATION)
 
-    def _affordable(self, buys: Array, price: Array, volume: Array) -> tuple[Array, Costs]:
-        """Buys scaled pro rata so that they and their cost fit the cash, and that cost.
+    def _affordable(self, quantity: Array, need: float) -> Array:
+        """Buys scaled pro rata so that they and their cost fit the cash; `need` is what they would take unscaled.
 
-        Per symbol the cost at a fraction s is at most s times its cost, plus the minimum commission: the factor below
-        errs on the side of cash left over, by no more than the minimum commissions and the curvature of the impact.
+        Per symbol the cost at a fraction s is at most s times its cost, plus the minimum commission: the factor errs on
+        the side of cash left over, by no more than the minimum commissions and the curvature of the impact.
         """
-        total = costs(buys, price, volume, self.terms)
-        need = float(buys @ price) + float(total.total.sum())
-        if need <= self.cash:
-            return buys, total
+        buys = quantity > 0.0
         minimum = self.terms.commission_minimum * np.count_nonzero(buys)
-        factor = max((self.cash - minimum) / need, 0.0) * (1.0 - 1e-12)
-        scaled = buys * factor
+        scaled = quantity * (max((self.cash - minimum) / need, 0.0) * (1.0 - 1e-12))
         if self.terms.lot > 0:
             scaled = _lots(scaled, self.terms.lot)
-        return scaled, costs(scaled, price, volume, self.terms)
+        return np.where(buys, scaled, quantity)
 
     def close(self, t: int) -> float:
         """Charge the borrow fee, mark the account at the close of bar t and return its NAV. At or below zero the

@@ -16,7 +16,7 @@ exceeds is not held against the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,12 +105,20 @@ class _Audited:
     def __init__(self, state: RiskState, limits: Limits) -> None:
         self.state, self.limits = state, limits
         stuck = ~state.tradable
-        held = stuck & (state.current != 0.0)
         self.untradable = stuck if stuck.any() else None
+        held = stuck & (state.current != 0.0)
         self.pinned = held if self.untradable is not None and held.any() else None
         self.pins = np.where(held, state.current, 0.0) if self.pinned is not None else np.zeros_like(state.current)
-        variance = float(state.reference @ state.covariance @ state.reference)
-        self.reference_volatility = math.sqrt(max(variance, 0.0) * state.bars_per_year)
+        self.risk_limits = tuple(self._risk_limits())
+
+    def _risk_limits(self) -> Iterator[tuple[str, float]]:
+        """Volatility limits a year: the policy's own, and the one relative to the reference."""
+        state, limits = self.state, self.limits
+        if limits.volatility is not None:
+            yield "volatility", limits.volatility
+        if limits.reference_risk is not None:
+            variance = float(state.reference @ state.covariance @ state.reference)
+            yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
 
     def approve(self, intent: Array, report: Report) -> Array:
         """The approved weights [N] for an intent [N]."""
@@ -169,13 +177,15 @@ class _Audited:
         """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
         is coupled to nobody."""
         gross = np.bincount(labels, np.abs(weights))
-        stuck = np.bincount(labels, np.abs(self.pins)) if self.pinned is not None else np.zeros_like(gross)
+        if float(gross.max()) <= limit + TOLERANCE and self.pinned is None:
+            return weights
+        stuck = np.bincount(labels, np.abs(self.pins))
         room = np.maximum(limit - stuck, 0.0)
         over = gross > room + TOLERANCE
-        if not over.any():
-            return weights
         if names is None:
             over &= np.bincount(labels) > 1
+        if not over.any():
+            return weights
         for g in np.flatnonzero(over).tolist():
             if report is not _silent:
                 name = names[g] if names is not None else self._members(labels, g)
@@ -198,56 +208,51 @@ class _Audited:
                 weights = weights * (room / gross)
         if limits.net is not None:
             net, stuck = float(weights.sum()), float(pins.sum())
-            bound = max(limits.net, abs(stuck))
-            if abs(net + stuck) > bound + TOLERANCE:
-                room = math.copysign(bound, net) - stuck
+            bound = min(max(net + stuck, min(-limits.net, stuck)), max(limits.net, stuck))
+            if abs(net + stuck - bound) > TOLERANCE:
+                room = bound - stuck
                 report(_changed("net", "portfolio", "", net + stuck, room + stuck, limits.net))
                 weights = weights * (room / net)
-        if limits.volatility is not None:
-            weights = self._volatility("volatility", weights, limits.volatility, report)
-        if limits.reference_risk is not None:
-            bound = limits.reference_risk * self.reference_volatility
-            weights = self._volatility("reference-risk", weights, bound, report)
-        return weights
+        return self._volatilities(weights, report) if self.risk_limits else weights
 
-    def _volatility(self, rule: str, weights: Array, limit: float, report: Report) -> Array:
-        """Largest factor s in [0, 1] with volatility(pins + s * weights) within the limit, or within what the pins
-        carry alone: the positive root of a s² + 2 b s + c = bound²."""
+    def _volatilities(self, weights: Array, report: Report) -> Array:
+        """For each limit the largest factor s in [0, 1] with volatility(pins + s * weights) within it, or within what
+        the pins carry alone: the positive root of a s² + 2 b s + c = bound²."""
+        year, factor = self.state.bars_per_year, 1.0
         risk = self.state.covariance @ weights
-        year = self.state.bars_per_year
-        a = float(weights @ risk) * year
-        b = float(self.pins @ risk) * year if self.pinned is not None else 0.0
-        c = float(self.pins @ self.state.covariance @ self.pins) * year if self.pinned is not None else 0.0
-        volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(max(c, 0.0)))
-        if volatility <= bound + TOLERANCE:
-            return weights
-        room = bound * bound - c
-        root = math.sqrt(max(b * b + a * room, 0.0))
-        factor = (
-            room / (root + b) if b > 0 else (root - b) / a
-        )  # the same number; here neither cancels nor divides by 0
-        report(_changed(rule, "portfolio", "", volatility, bound, limit))
-        return weights * min(max(factor, 0.0), 1.0)
+        a, b, c = float(weights @ risk) * year, 0.0, 0.0
+        if self.pinned is not None:
+            b = float(self.pins @ risk) * year
+            c = max(float(self.pins @ self.state.covariance @ self.pins) * year, 0.0)
+        for rule, limit in self.risk_limits:
+            volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(c))
+            if volatility > bound + TOLERANCE:
+                room = bound * bound - c
+                root = math.sqrt(max(b * b + a * room, 0.0))
+                # One number in two forms: here neither cancels nor divides by zero.
+                s = min(max(room / (root + b) if b > 0 else (root - b) / a, 0.0), 1.0)
+                report(_changed(rule, "portfolio", "", volatility, bound, limit))
+                a, b, factor = a * s * s, b * s, factor * s
+        return weights if factor == 1.0 else weights * factor
 
     # ------------------------------------------------------------------ trade limits
 
     def _trade_limits(self, move: Array, report: Report) -> float:
         """Largest theta in [0, 1] such that theta * move meets turnover and liquidity."""
-        theta, limits = 1.0, self.limits
+        theta, limits, size = 1.0, self.limits, np.abs(move)
         if limits.turnover is not None:
-            buys, sells = float(move[move > 0].sum()), float(-move[move < 0].sum())
-            turnover = max(buys, sells)
+            turnover = 0.5 * (float(size.sum()) + abs(float(move.sum())))  # the larger of bought and sold
             if turnover > limits.turnover + TOLERANCE:
                 theta = limits.turnover / turnover
                 report(_changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
         room = self.state.liquidity
         if room is not None:
-            size = np.abs(move) * theta
-            over = size > room + TOLERANCE
+            traded = theta * size
+            over = traded > room + TOLERANCE
             if over.any():
-                ratios = np.where(over, room / np.where(over, size, 1.0), np.inf)
+                ratios = np.divide(room, traded, out=np.full_like(size, np.inf), where=over)
                 i = int(ratios.argmin())
-                proposed, limit = float(size[i]), float(room[i])
+                proposed, limit = float(traded[i]), float(room[i])
                 report(_changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
                 theta *= float(ratios[i])
         return theta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tradearena.values import Array, Labels
 
@@ -13,6 +14,9 @@ def coupled_clusters(correlation: Array, rho: float) -> Labels:
     Average linkage (Sokal & Michener 1958) on the distance 1 - correlation, cut where the mean correlation between
     two groups falls below `rho`. Average, because single linkage chains 21 of 51 real stocks into one cluster.
 
+    Only symbols with a partner at or above `rho` enter the tree: two groups whose mean correlation reaches `rho` hold
+    a pair that does, so the others could join nobody before the cut.
+
     Args:
         correlation: [N, N].
         rho: mean correlation at and above which two groups are one.
@@ -20,13 +24,21 @@ def coupled_clusters(correlation: Array, rho: float) -> Labels:
     Returns:
         [N] labels, numbered by first member; a symbol coupled to none has a label of its own.
     """
+    n = len(correlation)
+    labels = np.arange(n)
+    coupled = np.flatnonzero((correlation >= rho).sum(axis=1) > 1)
+    if len(coupled) < 2:
+        return labels.astype(np.int16)
     from scipy.cluster.hierarchy import fcluster, linkage
 
-    n = len(correlation)
-    if n < 2:
-        return np.zeros(n, dtype=np.int16)
-    distance = (1.0 - correlation)[np.triu_indices(n, k=1)]
-    tree = linkage(np.maximum(distance, 0.0), method="average")
-    raw = fcluster(tree, t=1.0 - rho, criterion="distance")
-    _, first, inverse = np.unique(raw, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse].astype(np.int16)
+    distance = 1.0 - correlation[np.ix_(coupled, coupled)]
+    tree = linkage(np.maximum(distance[np.triu_indices(len(coupled), k=1)], 0.0), method="average")
+    for group in np.split(*_by_label(fcluster(tree, t=1.0 - rho, criterion="distance"))):
+        labels[coupled[group]] = coupled[group].min()
+    return np.unique(labels, return_inverse=True)[1].astype(np.int16)
+
+
+def _by_label(labels: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places ordered by label, and where each new label begins."""
+    order = np.argsort(labels, kind="stable")
+    return order, np.flatnonzero(np.diff(labels[order])) + 1

@@ -72,7 +72,6 @@ class RiskMonitor:
         limits, panel = self.limits, self.panel
         if limits.liquidity is None:
             return None
-        lookback = limits.liquidity_lookback
-        volume = panel.volume[max(0, t - lookback + 1) : t + 1].mean(axis=0)
-        room: Array = (limits.liquidity / nav) * volume * panel.mark[t]
+        window = panel.volume[max(0, t - limits.liquidity_lookback + 1) : t + 1]
+        room: Array = window.sum(axis=0) * (limits.liquidity / nav / len(window)) * panel.mark[t]
         return room
