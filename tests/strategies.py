@@ -6,14 +6,16 @@ example under a millisecond and a failure reproducible from what Hypothesis prin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
 from tradearena.policy import Execution, Limits
+from tradearena.portfolio.reference import Estimate
 from tradearena.risk.audit import RiskState
-from tradearena.values import TOLERANCE, Array, Decision, Panel
+from tradearena.values import TOLERANCE, Account, Array, Decision, Panel
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -180,7 +182,8 @@ def panel_of(
     close: Array,
     volume: Array | float = np.inf,
     *,
-    sectors: tuple[str, ...] | None = None,
+    symbols: Sequence[str] | None = None,
+    sectors: Sequence[str] | None = None,
     bars_per_year: float = 252.0,
 ) -> Panel:
     """A panel from [T, N] opens and closes; the bars are daily, highs and lows are what opens and closes span."""
@@ -189,7 +192,7 @@ def panel_of(
     start = np.datetime64("2024-01-01", "us") + np.arange(bars) * np.timedelta64(1, "D")
     span = (opened, np.maximum(opened, close), np.minimum(opened, close), close)
     return Panel.of(
-        [f"S{i}" for i in range(n)],
+        symbols or [f"S{i}" for i in range(n)],
         start,
         start + np.timedelta64(1, "D"),
         span,
@@ -199,18 +202,31 @@ def panel_of(
     )
 
 
-@st.composite
-def terms(draw: st.DrawFn, *, latency: int | None = None) -> Execution:
-    """Terms of execution: each is there or not."""
-    return Execution(
-        initial_cash=draw(st.sampled_from((1_000_000.0, 12_345.67, 100.0))),
-        latency=latency or draw(st.integers(1, 3)),
-        participation=draw(st.sampled_from((None, 0.1, 0.01, 1.0))),
-        commission_bps=draw(st.sampled_from((0.0, 1.0, 50.0))),
-        commission_minimum=draw(st.sampled_from((0.0, 1.0, 7.5))),
-        half_spread_bps=draw(st.sampled_from((0.0, 2.0, 30.0))),
-        impact_bps=draw(st.sampled_from((0.0, 50.0, 1000.0))),
-        impact=draw(st.sampled_from(("linear", "square-root"))),
-        lot=draw(st.sampled_from((0.0, 1.0, 0.1, 100.0))),
-        borrow_rate=draw(st.sampled_from((0.0, 0.05, 2.0))),
-    )
+def account_of(weights: Array, *, nav: float = 1_000_000.0) -> Account:
+    """An account that holds these weights, nothing in flight."""
+    cash = nav * (1 - float(weights.sum()))
+    return Account(nav, cash, 0.0, weights * nav, np.zeros_like(weights), weights, weights, None)
+
+
+def estimate_of(covariance: Array) -> Estimate:
+    """What the reference knows, with equal weights."""
+    n = len(covariance)
+    return Estimate(0, np.full(n, 1 / n), covariance, np.zeros(n), short=False)
+
+
+def terms_of(rng: np.random.Generator) -> Execution:
+    """Terms of execution from a generator: each cost and each constraint is there or not."""
+    menu = {
+        "initial_cash": (1_000_000.0, 12_345.67, 100.0),
+        "latency": (1, 2, 3),
+        "participation": (None, 0.1, 0.01, 1.0),
+        "commission_bps": (0.0, 1.0, 50.0),
+        "commission_minimum": (0.0, 1.0, 7.5),
+        "half_spread_bps": (0.0, 2.0, 30.0),
+        "impact_bps": (0.0, 50.0, 1000.0),
+        "impact": ("linear", "square-root"),
+        "lot": (0.0, 1.0, 0.1, 100.0),
+        "borrow_rate": (0.0, 0.05, 2.0),
+    }
+    pick = rng.random(len(menu)).tolist()
+    return Execution(**{name: menu[name][int(p * len(menu[name]))] for name, p in zip(menu, pick, strict=True)})

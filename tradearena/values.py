@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,13 @@ Scope: TypeAlias = Literal["symbol", "group", "portfolio"]
 
 TOLERANCE = 1e-9
 """Absolute slack in weight units below which a limit counts as met: `sum([1/51] * 51)` exceeds 1 by 2e-16."""
+
+
+def ratio(value: Array, price: Array) -> Array:
+    """value / price, and 0 where there is no price yet. The last axis of `value` is that of `price` [N]."""
+    if price.min() > 0.0:
+        return value / price
+    return np.divide(value, price, out=np.zeros_like(value), where=price > 0.0)
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,12 @@ class Panel:
         return self.valid & (self.volume > 0)
 
     @cached_property
+    def opening(self) -> Array:
+        """[T, N]: the open, or the last mark where there is no bar; what a paper book trades at."""
+        before = np.vstack((self.mark[:1], self.mark[:-1]))
+        return np.where(self.valid, self.open, before)
+
+    @cached_property
     def sector_of(self) -> Labels:
         """[N]: index of each symbol's sector among the sorted sector names."""
         order = {name: index for index, name in enumerate(self.sector_names)}
@@ -149,6 +162,12 @@ of that bar's volume; a sale of more than is held, where shorts are not allowed;
 cost; a purchase beyond the cash there is. The first, empty, means filled."""
 
 
+def _freeze(*arrays: NDArray[Any]) -> None:
+    """Make arrays read-only: who is handed the truth must not be able to change it."""
+    for array in arrays:
+        array.flags.writeable = False
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """What the open of one bar did with the orders due there; arrays are [N], money is positive when paid.
@@ -166,6 +185,9 @@ class Fill:
     spread: Array
     impact: Array
     cause: NDArray[np.int8]
+
+    def __post_init__(self) -> None:
+        _freeze(self.ordered, self.quantity, self.price, self.commission, self.spread, self.impact, self.cause)
 
     @property
     def cost(self) -> float:
@@ -202,6 +224,9 @@ class Account:
     weights: Array
     committed: Array
     fill: Fill | None
+
+    def __post_init__(self) -> None:
+        _freeze(self.shares, self.in_flight, self.weights, self.committed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +323,11 @@ class Step:
     marks: tuple[Mark, ...]
     latency: float = 0.0
     told: str | None = None
-    hash: bytes = field(default=b"")
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """What the opens since the step before did; between two decisions at most one order is due."""
+        return () if self.account.fill is None else (self.account.fill,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Recorded LLM portfolios as decisions that TradeArena can audit: two Parquet files come in, one CSV per model goes out.
+"""Recorded LLM portfolios as decisions to audit: two Parquet files come in, one wide CSV file per model goes out.
 
     python docs/examples/llm_decisions.py TRAJECTORIES BARS OUT
     tradearena run --agent decisions:OUT/gpt-5.csv --data BARS
@@ -6,11 +6,11 @@
 TRAJECTORIES holds one row per model and bar: `model, timestamp, positions` (JSON, shares after the step), `nav` and
 `reasoning_text`. BARS holds `timestamp, symbol, close`. Three things happen to a row:
 
-- It is stamped with the bar before. The shares of the row labelled t were bought at the open of bar t, so the decision
-  was made before that bar; stamped t - 1, it is executed at the open of t again.
+- It is stamped with the bar before. The shares of the row labelled t were bought at the open of bar t, so nothing newer
+  than that open was known; stamped t - 1, the decision is executed at the open of t again.
 - Its weights are worked out anew: the shares it decided on, at the closes of bar t - 1, over the NAV of that close.
   The weights that the source records are marked at the close of bar t. Stamped t - 1 they would lean towards what rises
-  in the bar to come. Where the purchases cost more than that NAV (prices fell before the open) they are scaled to it.
+  in the bar to come. Shares that are worth more than that NAV (bought lower, after a gap) are scaled to it.
 - Its text is the rationale, word for word.
 
 Rows without a bar before them are left out: the account before its first trade, and the first trade. The shares of the
@@ -23,6 +23,7 @@ import csv
 import json
 import sys
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,11 +45,13 @@ class Row(NamedTuple):
 
 
 def read_closes(bars: Path) -> Closes:
-    """Closes by bar and symbol."""
-    query = "SELECT epoch_us(timestamp), symbol, close FROM read_parquet(?) WHERE close IS NOT NULL ORDER BY 1, 2"
+    """Closes by bar and symbol; a bar that has an open only is there, and empty."""
+    query = "SELECT epoch_us(timestamp), symbol, close FROM read_parquet(?) ORDER BY 1, 2"
     closes: Closes = {}
     for time, symbol, close in duckdb.execute(query, [str(bars)]).fetchall():
-        closes.setdefault(time, {})[symbol] = close
+        known = closes.setdefault(time, {})
+        if close is not None:
+            known[symbol] = close
     return closes
 
 
@@ -65,10 +68,10 @@ def decisions(rows: list[Row], closes: Closes) -> list[tuple[int, dict[str, floa
     """Time, weights and rationale of each decision, stamped with the bar before its fills."""
     order = sorted(closes)
     found = []
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in pairwise(rows):
         if before.time not in closes:
             continue  # the step at the first bar: nothing was known yet
-        if row.time in closes and order.index(row.time) != order.index(before.time) + 1:
+        if row.time not in closes or order.index(row.time) != order.index(before.time) + 1:
             raise SystemExit(f"{stamp(row.time)}: the step before it is not one bar before it")
         known = closes[before.time]
         values = {symbol: shares * known[symbol] for symbol, shares in row.shares.items() if shares}

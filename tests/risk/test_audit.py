@@ -120,9 +120,8 @@ def test_every_rule_in_the_order_it_is_applied():
     # C and D are coupled: 0.3 + 0.5 becomes 0.15 + 0.25 for 0.4. Gross 0.3 + 0.15 + 0.25 = 0.7 becomes 0.35.
     # Net equals gross: 0.35 becomes 0.28. Volatility of (0.12, 0.06, 0.1) is sqrt(0.028), it becomes 0.1.
     # Reference risk: 0.1 times the volatility of the reference, 0.5: 0.05.
-    limits = Limits(
-        single_name=0.5, sector=0.6, cluster=0.4, gross=0.35, net=0.28, volatility=0.1, reference_risk=0.1, turnover=0.03
-    )
+    caps = {"single_name": 0.5, "sector": 0.6, "cluster": 0.4, "gross": 0.35, "net": 0.28}
+    limits = Limits(**caps, volatility=0.1, reference_risk=0.1, turnover=0.03)
     state = state_of([0.0] * 4, sectors=[0, 1, 1, 2], clusters=[0, 1, 2, 2], reference=[0.5, 0.0, 0.0, 0.0])
     report = audit(asked(-0.2, 0.9, 0.5, 0.5), state, limits)
     # At a volatility of 0.05 the weights are (0.12, 0.06, 0.1) * 0.05 / sqrt(0.028) and sum to 0.0837: turnover 0.03.
@@ -346,7 +345,7 @@ def test_an_empty_book_raises_no_flags():
 # ---------------------------------------------------------------------- the largest weights a reply may state
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(seeds, st.integers(1, 12), st.booleans())
 def test_the_largest_weights_a_reply_may_state_are_brought_within_the_limits(seed, n, stuck):
     rng = np.random.default_rng(seed)

@@ -1,24 +1,27 @@
 """Whatever an agent answers comes in, a `Decision` goes out; nothing is guessed and nothing crashes.
 
-An omitted symbol means 0. An unknown symbol is set aside, as stated, and the rest stands. A known symbol whose weight
-is not a usable number makes the whole answer a `fallback`: the position is kept.
+An omitted symbol means 0. An unknown symbol is set aside, as stated, and the rest stands; where nothing is left to
+stand, and where the weight of a known symbol is not a usable number, the whole answer is a `fallback`: the position is
+kept.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import numpy as np
 
-from tradearena.values import Decision
+from tradearena.values import Decision, Status
 
 USABLE = 1e6
 """Weights beyond this are not weights: squaring and summing them must stay finite."""
 
 _CASH = frozenset({"CASH", "cash", "Cash"})
 _FIELDS = ("target_weights", "weights", "allocation")
+_STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 def decision_of(answer: Any, symbols: tuple[str, ...]) -> Decision:
@@ -29,17 +32,12 @@ def decision_of(answer: Any, symbols: tuple[str, ...]) -> Decision:
         return _checked(answer, symbols)
     if answer is None:
         return Decision(None)
-    if not isinstance(answer, Mapping) and hasattr(answer, "to_dict"):
-        answer = answer.to_dict()
     if isinstance(answer, Mapping):
         for key in _FIELDS:
             if key in answer and key not in symbols:
                 extra = {name: answer.get(name) for name in ("rationale", "confidence", "reflection")}
-                inner = answer[key]
-                items = inner.items() if isinstance(inner, Mapping) else _in_order(inner, symbols)
-                return stated(items, symbols, **extra)
-        return stated(answer.items(), symbols)
-    return stated(_in_order(answer, symbols), symbols)
+                return stated(_named(answer[key], symbols), symbols, **extra)
+    return stated(_named(answer, symbols), symbols)
 
 
 def stated(
@@ -51,24 +49,29 @@ def stated(
     reflection: Any = None,
 ) -> Decision:
     """A decision from weights as they were stated, symbol by symbol; None where they could not be read at all."""
-    text = "" if rationale is None else str(rationale)
-    after = None if reflection is None else str(reflection)
+    text = "" if rationale is None else storable(rationale)
+    after = None if reflection is None else storable(reflection)
     sure = _number(confidence)
     sure = sure if sure is not None and 0.0 <= sure <= 1.0 else None
     if weights is None:
         return Decision(None, text, sure, after, "fallback", f"expected {len(symbols)} weights, one per symbol")
     place = {symbol: i for i, symbol in enumerate(symbols)}
-    target, stray, reason = np.zeros(len(symbols)), [], ""
+    target, stray, reason, understood = np.zeros(len(symbols)), [], "", False
     for name, value in weights:
-        symbol, weight = str(name), _number(value)
+        symbol, weight = storable(name), _number(value)
         if symbol not in place:
-            if symbol not in _CASH:
-                stray.append((symbol, str(value)))
+            if symbol in _CASH:
+                understood = True
+            else:
+                stray.append((symbol, storable(value)))
         elif weight is None or abs(weight) > USABLE:
-            stray.append((symbol, str(value)))
-            reason = reason or f"weight of {symbol} is not a usable number: {str(value)[:40]}"
+            stray.append((symbol, storable(value)))
+            reason = reason or f"weight of {symbol} is not a usable number: {storable(value)[:40]}"
         else:
             target[place[symbol]] = weight
+            understood = True
+    if stray and not understood:
+        reason = reason or f"no symbol is known: {stray[0][0][:40]}"
     if reason:
         return Decision(None, text, sure, after, "fallback", reason, tuple(stray))
     return Decision(target, text, sure, after, stray=tuple(stray))
@@ -76,7 +79,7 @@ def stated(
 
 def _number(value: Any) -> float | None:
     """A finite number, or None."""
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, (bool, np.bool_)) or getattr(value, "ndim", 0):
         return None
     try:
         number = float(value)
@@ -85,8 +88,27 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def storable(value: Any) -> str:
+    """Anything as text that can be stored: half of a surrogate pair becomes a question mark."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def complaint(error: BaseException) -> str:
+    """What was raised, as one line that can be stored."""
+    said = " ".join(str(error).split())
+    return storable(f"{type(error).__name__}: {said}" if said else type(error).__name__)
+
+
+def _named(answer: Any, symbols: tuple[str, ...]) -> Iterable[tuple[Any, Any]] | None:
+    """Weights by symbol: of a mapping or Series by their names, else in the order of the symbols."""
+    named = answer.to_dict() if hasattr(answer, "to_dict") else answer
+    return named.items() if isinstance(named, Mapping) else _in_order(named, symbols)
+
+
 def _in_order(values: Any, symbols: tuple[str, ...]) -> list[tuple[str, Any]] | None:
     """Weights given without names: pair them with the symbols, if there are as many."""
+    if isinstance(values, (str, bytes, set, frozenset)):
+        return None
     try:
         listed = list(values)
     except TypeError:
@@ -95,27 +117,21 @@ def _in_order(values: Any, symbols: tuple[str, ...]) -> list[tuple[str, Any]] | 
 
 
 def _checked(decision: Decision, symbols: tuple[str, ...]) -> Decision:
-    """A ready-made decision, its target checked like any other."""
-    if decision.target is None:
-        return decision
+    """A ready-made decision, checked like any other answer; one that calls itself lost keeps the position."""
     again = stated(
-        _in_order(decision.target, symbols),
+        () if decision.target is None else _in_order(decision.target, symbols),
         symbols,
         rationale=decision.rationale,
         confidence=decision.confidence,
         reflection=decision.reflection,
     )
-    if again.target is None or decision.status in ("fallback", "error"):
-        reason = again.reason or decision.reason
-        return Decision(
-            None, again.rationale, again.confidence, again.reflection, "fallback", reason, decision.stray + again.stray
-        )
-    return Decision(
-        again.target,
-        again.rationale,
-        again.confidence,
-        again.reflection,
-        decision.status,
-        decision.reason,
-        decision.stray,
+    status: Status = decision.status if decision.status in _STATUSES else "fallback"
+    if again.status == "fallback":
+        status = "fallback"
+    return replace(
+        again,
+        target=None if decision.target is None or status in ("fallback", "error") else again.target,
+        status=status,
+        reason=again.reason or storable(decision.reason),
+        stray=(*((storable(name), storable(value)) for name, value in decision.stray), *again.stray),
     )

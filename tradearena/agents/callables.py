@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tradearena.agents.answer import decision_of
-from tradearena.errors import AgentError
+from tradearena.agents.answer import complaint, decision_of
+from tradearena.errors import AgentError, UsageError
 from tradearena.values import Decision, Observation
 
 
@@ -33,18 +33,19 @@ def import_callable(target: str) -> Callable[[Observation], Any]:
     `decide` method is asked through it.
 
     Raises:
+        UsageError: the target is not of this form.
         AgentError: no such module or name, the module fails to import, or what is found cannot be called.
     """
     module_name, _, name = target.partition(":")
     if not module_name or not name:
-        raise AgentError(f"python:{target}: write python:MODULE:CALLABLE")
+        raise UsageError(f"python:{target}: write python:MODULE:CALLABLE")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
-    except Exception as error:
-        raise AgentError(f"python:{target}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise AgentError(f"python:{target}: importing {module_name} failed: {complaint(error)}") from error
     for part in name.split("."):
         if not hasattr(found, part):
             raise AgentError(f"python:{target}: {module_name} has no '{name}'")
@@ -52,8 +53,8 @@ def import_callable(target: str) -> Callable[[Observation], Any]:
     if inspect.isclass(found):
         try:
             found = found()
-        except Exception as error:
-            raise AgentError(f"python:{target}: {name}() raised {type(error).__name__}: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise AgentError(f"python:{target}: {name}() raised {complaint(error)}") from error
     ask = getattr(found, "decide", found)
     if not callable(ask):
         raise AgentError(f"python:{target}: {name} is not callable and has no 'decide'")

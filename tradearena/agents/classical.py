@@ -70,11 +70,13 @@ class EqualWeight(Rule):
 class BuyAndHold(Rule):
     """Buys 1/n of every symbol once, then lets it drift.
 
-    The drifting target is what 1/n at the first decision would have become since. While the account is further from
-    it than `band` (limits or volumes held the purchase back) it asks for the rest; after that it keeps the position.
+    The drifting target is what 1/n at the first decision would have become since. During its first `patience`
+    decisions, while the account is further from the target than `band` (limits or volumes held the purchase back), it
+    asks for the rest; after that it keeps the position, whatever a limit takes away from it.
     """
 
     band: Share = 0.02
+    patience: Annotated[int, Field(ge=1)] = 20
 
     def weigh(self, observation: Observation, seat: Seat) -> tuple[Array | None, str]:
         """The drifting target while it is out of reach, else keep."""
@@ -84,7 +86,9 @@ class BuyAndHold(Rule):
         growth = bought * np.divide(bars.mark[-1], start, out=np.ones_like(start), where=start > 0)
         target = growth / growth.sum() if n else growth
         missing = float(np.maximum(target - observation.account.committed, 0.0).sum())
-        if missing > self.band:
+        before, t = observation.previous, observation.t
+        decisions = 0 if before is None else (t - observation.first) // (t - before)
+        if decisions < self.patience and missing > self.band:
             return target, f"Buy {n} symbols once and hold them; {missing:.1%} still to buy."
         return None, f"Hold; equal weights have grown by {growth.sum() - 1.0:+.1%} since the start."
 

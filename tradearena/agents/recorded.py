@@ -2,13 +2,13 @@
 
 Long: `timestamp, symbol, weight`, optionally `rationale, confidence`. Wide: `timestamp` and one column per symbol,
 optionally `rationale, confidence`. A row applies at the first bar that ends at or after its timestamp; at bars without
-one the position is kept. Naive timestamps are read in the dataset's zone.
+one, and where it states no weight at all, the position is kept. Naive timestamps are read in the dataset's zone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,14 @@ class RecordedAgent:
         earlier = -1 if since is None else int(np.searchsorted(times, ends[since], side="right")) - 1
         if latest < 0 or latest <= earlier:
             return Decision(None)
-        return stated(
-            self.recording.weights[latest],
+        weights = self.recording.weights[latest]
+        decision = stated(
+            weights,
             observation.symbols,
             rationale=self.recording.rationales[latest],
             confidence=self.recording.confidences[latest],
         )
+        return decision if weights else replace(decision, target=None)
 
 
 def read_recording(path: Path, timezone: str) -> Recording:
@@ -104,7 +106,7 @@ def read_recording(path: Path, timezone: str) -> Recording:
 
 def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """All cells as text, with the timestamp in microseconds UTC (None if unreadable) behind them."""
-    source = "read_parquet(?)" if path.suffix == ".parquet" else "read_csv(?, all_varchar = true, header = true)"
+    source = "read_parquet(?)" if path.suffix.lower() == ".parquet" else "read_csv(?, all_varchar = true, header = true)"
     with duckdb.connect() as db:
         try:
             described = db.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()

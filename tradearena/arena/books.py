@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Array, Panel
+from tradearena.values import Array, Panel, ratio
 
 INTENT, APPROVED, REFERENCE = range(3)
 
@@ -25,7 +25,7 @@ class PaperBooks:
 
     def rebalance(self, intent: Array, approved: Array, reference: Array) -> None:
         """Take these weights [N] at the next open."""
-        self._wanted = np.stack((intent, approved, reference))
+        self._wanted = np.array((intent, approved, reference))
 
     def advance(self, t: int) -> tuple[float, float, float]:
         """Live through bar t; NAVs of the three books at its close."""
@@ -33,14 +33,16 @@ class PaperBooks:
             self._open(t, self._wanted)
             self._wanted = None
         nav = self.cash + self.shares @ self.panel.mark[t]
-        if nav.min() <= 0.0:
+        intent, approved, reference = nav.tolist()
+        if min(intent, approved, reference) <= 0.0:
             bust = nav <= 0.0
             self.cash[bust], self.shares[bust], nav[bust] = 0.0, 0.0, 0.0
-        return float(nav[INTENT]), float(nav[APPROVED]), float(nav[REFERENCE])
+            intent, approved, reference = nav.tolist()
+        return intent, approved, reference
 
     def _open(self, t: int, weights: Array) -> None:
         """Trade to the weights at the open of bar t, or at the last mark of a symbol without a bar."""
-        price = np.where(self.panel.valid[t], self.panel.open[t], self.panel.mark[t - 1])
+        price = self.panel.opening[t]
         value = np.maximum(self.cash + self.shares @ price, 0.0)
-        self.shares = np.divide(weights * value[:, None], price, out=np.zeros_like(weights), where=price > 0)
+        self.shares = ratio(weights * value[:, None], price)
         self.cash = value - self.shares @ price

@@ -3,12 +3,14 @@ the package serves one of its lines."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from tradearena.agents.agent import Agent
+from tradearena.agents.answer import complaint
 from tradearena.arena.books import PaperBooks
 from tradearena.errors import AgentError, Interrupted
 from tradearena.execution.ledger import Ledger
@@ -34,8 +36,9 @@ class Record(Protocol):
         """Put a step on record."""
         ...
 
-    def close(self, status: str, marks: tuple[Mark, ...], fill: Fill | None) -> str:
-        """Put on record what happened after the last decision; returns the root hash."""
+    def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
+        """Put on record what happened after the last decision, one fill for each of its last orders in flight; returns
+        the root hash."""
         ...
 
 
@@ -67,26 +70,27 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
     """
     panel, policy, span = setting.panel, setting.policy, setting.span
     ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
-    monitor = RiskMonitor(panel, policy.limits, lookback=policy.reference.lookback)
+    monitor = RiskMonitor(panel, policy.limits)
     books = PaperBooks(panel, policy.execution.initial_cash)
     decisions = span.decisions
     marks: list[Mark] = []
-    fill: Fill | None = None
+    fills: list[Fill] = []
     previous: int | None = None
 
     for t in range(span.first, span.last + 1):
-        fill = ledger.open(t) or fill
+        if (fill := ledger.open(t)) is not None:
+            fills.append(fill)
         nav = ledger.close(t)
         marks.append(Mark(t, nav, ledger.cash, ledger.owed, ledger.borrow, *books.advance(t)))
         if ledger.ruined:
-            return "ruined", record.close("ruined", tuple(marks), fill)
+            return "ruined", record.close("ruined", tuple(marks), tuple(fills))
         monitor.mark(t, nav)
         if t not in decisions:
             continue
         if setting.halt(t):
             raise Interrupted(f"stopped before the decision of bar {t}")
 
-        account = ledger.account(t, fill)
+        account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
         observation = Observation(t, span.first, previous, panel.until(t), account)
         decision, latency = record.recall(t), 0.0
         if decision is None:
@@ -111,9 +115,9 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
                 told=observation.told,
             )
         )
-        marks, fill, previous = [], None, t
+        marks, fills, previous = [], [], t
 
-    return "complete", record.close("complete", tuple(marks), fill)
+    return "complete", record.close("complete", tuple(marks), tuple(fills))
 
 
 async def _ask(agent: Agent, observation: Observation) -> tuple[Decision, float]:
@@ -121,7 +125,6 @@ async def _ask(agent: Agent, observation: Observation) -> tuple[Decision, float]
     began = time.perf_counter()
     try:
         decision = await agent.decide(observation)
-    except Exception as error:
-        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise AgentError(f"the agent raised at bar {observation.t}: {said}") from error
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
+        raise AgentError(f"the agent raised at bar {observation.t}: {complaint(error)}") from error
     return decision, time.perf_counter() - began

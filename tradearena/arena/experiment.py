@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
 from threadpoolctl import threadpool_limits
 
+from tradearena import rooms
 from tradearena.agents.agent import Seat
 from tradearena.agents.card import Candidate, open_agent
 from tradearena.arena.episode import Setting, play
@@ -71,9 +73,12 @@ class Plan:
         )
 
     def setting(self, halt: Callable[[int], bool] = lambda _t: False) -> Setting:
-        """Where an episode of this plan plays."""
-        panel = self.dataset.panel
-        return Setting(panel, self.policy, self.span, RollingMarkowitz(panel, self.policy.reference), halt)
+        """Where an episode of this plan plays. Its episodes share the reference: it depends on the bars alone."""
+        return Setting(self.dataset.panel, self.policy, self.span, self._reference, halt)
+
+    @cached_property
+    def _reference(self) -> RollingMarkowitz:
+        return RollingMarkowitz(self.dataset.panel, self.policy.reference)
 
 
 class Progress(Protocol):
@@ -143,7 +148,7 @@ def run(
             except Interrupted as error:
                 failure = error
                 break
-        if wrote:
+        if wrote or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
     return Outcome(path, tuple(ids), failure)
 
@@ -151,7 +156,8 @@ def run(
 def rehearse(plan: Plan, name: str) -> Trajectory:
     """Play a shipped agent on the plan's bars, policy and costs, and keep nothing but the arrays."""
     setting = plan.setting()
-    agent = open_agent(name).seat(Seat(0, lambda t: setting.reference.at(t).weights))
+    card = rooms.shipped() / "agents" / f"{name}.toml"  # not one of the user's that bears the name
+    agent = open_agent(str(card)).seat(Seat(0, lambda t: setting.reference.at(t).weights))
     tally = Tally(plan.dataset.panel, plan.policy.execution.initial_cash)
     with threadpool_limits(limits=1, user_api="blas"):
         asyncio.run(play(agent, setting, tally))

@@ -23,17 +23,14 @@ class Tally:
     def keep(self, step: Step) -> None:
         """Remember a step."""
         self.steps.append(step)
-        self._happened(step.marks, step.account.fill)
+        self.marks.extend(step.marks)
+        self.fills.extend(step.fills)
 
-    def close(self, status: str, marks: tuple[Mark, ...], fill: Fill | None) -> str:  # noqa: ARG002
+    def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:  # noqa: ARG002
         """Remember the end; what is not kept has no root hash."""
-        self._happened(marks, fill)
-        return ""
-
-    def _happened(self, marks: tuple[Mark, ...], fill: Fill | None) -> None:
         self.marks.extend(marks)
-        if fill is not None:
-            self.fills.append(fill)
+        self.fills.extend(fills)
+        return ""
 
     def trajectory(self) -> Trajectory:
         """The episode as arrays."""

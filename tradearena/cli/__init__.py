@@ -32,17 +32,26 @@ app.add_typer(agents.app, name="agents")
 app.add_typer(data.app, name="data")
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> None:
+    if asked:
         typer.echo(f"tradearena {__version__}")
         raise typer.Exit
 
 
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version  # dealt with before any verb is looked for
+
+
 def main() -> None:
-    """Run the command line. A user's mistake prints one sentence, never a traceback."""
+    """Run the command line. A user's mistake prints one sentence, never a traceback.
+
+    Ctrl-C (exit 130) and a closed pipe (exit 1) end quietly: typer sees to both.
+    """
     try:
         app()
     except TradeArenaError as error:
@@ -52,9 +61,3 @@ def main() -> None:
             typer.echo(json.dumps({"error": str(error)}))
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)

@@ -17,8 +17,14 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     from tradearena import rooms
     from tradearena.agents.card import open_agent
     from tradearena.cli import report
+    from tradearena.errors import CardError
 
-    found = [open_agent(str(path), home=home) for _, path in sorted(rooms.cards("agents", home).items())]
+    found = []
+    for _, path in sorted(rooms.cards("agents", home).items()):
+        try:
+            found.append(open_agent(str(path), home=home))
+        except CardError as error:  # one broken card must not hide the others
+            typer.echo(f"warning: {error}", err=True)
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
         return

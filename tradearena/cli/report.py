@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +45,19 @@ PLAIN = ("sharpe", "clip_distance")
 
 def print_json(value: dict[str, Any]) -> None:
     """Exactly one JSON object; what is not finite is null."""
-    typer.echo(json.dumps(_finite(value), allow_nan=False, default=str))
+    typer.echo(json.dumps(_plain(value), allow_nan=False, default=str))
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """A value in the words of JSON: what is not finite is null, bytes are hexadecimal."""
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    number = float(value) if isinstance(value, Decimal) else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number
 
 
 def results(outcome: Outcome) -> dict[str, Any]:
@@ -135,7 +140,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
 
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The answer to a query: a table where it fits the terminal, else one value a line."""
-    cells = [[f"{value:.6g}" if isinstance(value, float) else str(value) for value in row] for row in rows]
+    if not columns:
+        return
+    cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     console = Console()
     if sum(widths) + len(widths) <= console.width:
@@ -145,6 +152,12 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         for name, value in zip(columns, row, strict=True):
             console.print(f"[bold]{name:<14}[/bold] {escape(value)}")
         console.print()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def caption(plan: Plan) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tradearena.cli import options
+from tradearena.errors import Interrupted
 
 if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome, Plan
@@ -41,6 +42,7 @@ def run(
     With no options: momentum on the bundled demo-daily under the standard policy. The same command again shows what is
     on file, or takes up an episode that was cut short.
     """
+    from contextlib import redirect_stdout
     from datetime import UTC, datetime
 
     from tradearena import policy as policies
@@ -50,19 +52,19 @@ def run(
     from tradearena.market.dataset import open_dataset
     from tradearena.market.window import Window
 
-    dataset = open_dataset(data, home=home, end=end, label=label, volume_unit=volume_unit, calendar=calendar)
-    if not quiet:
-        for warning in dataset.warnings:
-            typer.echo(f"warning: {warning}", err=True)
-    plan = experiment.Plan(
-        dataset=dataset,
-        policy=policies.load(policy, home),
-        window=Window(start, end, steps, every),
-        candidates=(open_agent(agent, timezone=dataset.card.timezone, home=home),),
-        seeds=(seed,),
-    )
-    path = out or experiment.locate(plan, home, datetime.now(UTC))
-    with Watch(show=not quiet) as watch:
+    with Watch(show=not quiet) as watch, redirect_stdout(sys.stderr):  # an agent may print: stdout is for results
+        dataset = open_dataset(data, home=home, end=end, label=label, volume_unit=volume_unit, calendar=calendar)
+        if not quiet:
+            for warning in dataset.warnings:
+                typer.echo(f"warning: {warning}", err=True)
+        plan = experiment.Plan(
+            dataset=dataset,
+            policy=policies.load(policy, home),
+            window=Window(start, end, steps, every),
+            candidates=(open_agent(agent, timezone=dataset.card.timezone, home=home),),
+            seeds=(seed,),
+        )
+        path = out or experiment.locate(plan, home, datetime.now(UTC))
         outcome = experiment.run(plan, path, again=again, progress=watch)
     results = report.results(outcome)
     if not json and not quiet:
@@ -84,11 +86,13 @@ class Watch:
             self._before[number] = signal.signal(number, self._stop)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self._line:
             typer.echo("\r\033[K", err=True, nl=False)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted("stopped at once; the same command takes it up again") from None
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self.stopped:  # the second one means it

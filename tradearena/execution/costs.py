@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tradearena.policy import Execution
-from tradearena.values import Array
+from tradearena.values import Array, ratio
 
 _BPS = 1e-4
 
@@ -40,6 +40,6 @@ def costs(quantity: Array, price: Array, volume: Array, terms: Execution) -> Cos
     spread = notional * (terms.half_spread_bps * _BPS)
     if terms.impact_bps == 0:
         return Costs(commission, spread, np.zeros_like(notional))
-    part = np.divide(size, volume, out=np.zeros_like(size), where=volume > 0)
+    part = ratio(size, volume)
     scale = np.sqrt(part) if terms.impact == "square-root" else part
     return Costs(commission, spread, notional * scale * (terms.impact_bps * _BPS))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tradearena.execution.costs import Costs, costs
 from tradearena.policy import Execution
-from tradearena.values import CAUSES, Account, Array, Fill, Panel
+from tradearena.values import CAUSES, Account, Array, Fill, Panel, ratio
 
 DUST = 1e-9
 """Orders worth less than this fraction of NAV are rounding, not intent, and are not sent."""
@@ -45,17 +45,15 @@ class Ledger:
         self.panel, self.terms, self.allow_short = panel, terms, allow_short
         self.cash, self.owed, self.borrow = terms.initial_cash, 0.0, 0.0
         self.nav = terms.initial_cash
-        self.shares: Array = np.zeros(n)
+        self._nothing: Array = np.zeros(n)
+        self.shares = self._nothing
         self.ruined = False
         self._flight: deque[Order] = deque()
 
     @property
     def in_flight(self) -> Array:
         """[N] signed quantities ordered and not yet due."""
-        total: Array = np.zeros_like(self.shares)
-        for order in self._flight:
-            total = total + order.quantity
-        return total
+        return sum((order.quantity for order in self._flight), start=self._nothing)
 
     def account(self, t: int, fill: Fill | None) -> Account:
         """The account at the close of bar t, as the agent and the audit see it."""
@@ -74,7 +72,7 @@ class Ledger:
         the quantities [N] sent.
         """
         mark = self.panel.mark[t]
-        target = np.divide(approved * self.nav, mark, out=np.zeros_like(mark), where=mark > 0)
+        target = ratio(approved * self.nav, mark)
         if self.terms.lot > 0:
             target = _lots(target, self.terms.lot)
         quantity = target - (self.shares + self.in_flight)
@@ -155,7 +153,7 @@ class Ledger:
         self.nav = self.cash + float(self.shares @ mark) - self.owed
         if self.nav <= 0.0:
             self.ruined = True
-            self.cash, self.owed, self.shares = self.nav, 0.0, np.zeros_like(self.shares)
+            self.cash, self.owed, self.shares = self.nav, 0.0, self._nothing
             self._flight.clear()
         return self.nav
 

@@ -21,6 +21,9 @@ UNKNOWN_VARIANCE = 1e-8
 held against a portfolio: no limit on volatility that anyone sets binds at this size, yet ratios of risks are defined.
 """
 
+KEPT = 16_000_000
+"""Bytes of covariances that are kept: 768 bars of 51 symbols, 13,888 of 12."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -45,13 +48,15 @@ class RollingMarkowitz:
     to symbols that trade at t and were listed for at least half of the rows: before its first bar a symbol's returns
     are zeros, so that a fresh listing looks almost free of risk. Whatever the cap leaves over stays in cash.
 
-    The last answer is kept, so that an agent that is the reference and the audit of its decision share one solve.
+    Answers are kept, so that an agent that is the reference shares its solve with the audit, and episodes on the same
+    bars share theirs: as many of the newest as fit into `KEPT` bytes, at least one.
     """
 
     def __init__(self, panel: Panel, rules: Reference) -> None:
         self.panel = panel
         self.rules = rules
-        self._last: Estimate | None = None
+        self._kept: dict[int, Estimate] = {}
+        self._room = max(1, KEPT // (8 * len(panel.symbols) ** 2))
 
     def at(self, t: int) -> Estimate:
         """The reference at the close of bar t, from bars up to and including t.
@@ -62,9 +67,12 @@ class RollingMarkowitz:
         """
         if not 0 <= t < len(self.panel):
             raise IndexError(f"bar {t} is not among the {len(self.panel)} bars of the panel")
-        if self._last is None or self._last.t != t:
-            self._last = self._estimate(t)
-        return self._last
+        kept = self._kept.get(t)
+        if kept is None:
+            if len(self._kept) >= self._room:
+                del self._kept[next(iter(self._kept))]
+            kept = self._kept[t] = self._estimate(t)
+        return kept
 
     def _estimate(self, t: int) -> Estimate:
         lookback, N = self.rules.lookback, len(self.panel.symbols)
@@ -75,7 +83,7 @@ class RollingMarkowitz:
             mean = np.zeros(N)
         else:
             covariance = ledoit_wolf(returns)
-            mean = shrunk_mean(returns)
+            mean = shrunk_mean(returns, covariance)
         weights = mean_variance(
             covariance,
             mean,
@@ -83,7 +91,7 @@ class RollingMarkowitz:
             cap=np.where(self._eligible(t, rows), self.rules.cap, 0.0),
         )
         for array in (weights, covariance, mean):
-            array.flags.writeable = False
+            array.setflags(write=False)
         return Estimate(t, weights, covariance, mean, short=rows < lookback)
 
     def _eligible(self, t: int, rows: int) -> Mask:

@@ -1,7 +1,8 @@
 """The hash chain: a step and the link before it come in, the next link goes out.
 
 Everything that decides or follows from a step is in its link; clock times, paths, host names and latencies are not.
-Numbers enter as little-endian IEEE 754, texts as UTF-8 with their length before them.
+Numbers enter as little-endian IEEE 754, texts as UTF-8 with their length before them, and before whatever may occur any
+number of times stands how often it does: no two steps have the same bytes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def next_link(previous: bytes, step: Step) -> bytes:
     link.update(struct.pack("<q", step.t) + step.observation)
     for text in (decision.status, decision.reason, decision.rationale, decision.reflection, step.told):
         _text(link, text)
+    counts = len(decision.stray), len(report.findings), step.clusters is not None
+    link.update(struct.pack("<qq?", *counts))
     for name, stated in decision.stray:
         _text(link, name)
         _text(link, stated)
@@ -46,26 +49,28 @@ def next_link(previous: bytes, step: Step) -> bytes:
     if step.clusters is not None:
         link.update(step.clusters.tobytes())
     for finding in report.findings:
-        _text(link, "\x1f".join((finding.rule, finding.scope, finding.name, finding.severity)))
+        for text in (finding.rule, finding.scope, finding.name, finding.severity):
+            _text(link, text)
         link.update(struct.pack("<ddd", finding.proposed, finding.approved, finding.limit))
     link.update(struct.pack("<6d", *report.exposures))
-    _happened(link, step.marks, account.fill)
+    _happened(link, step.marks, step.fills)
     return link.digest()
 
 
-def closing_link(previous: bytes, marks: tuple[Mark, ...], fill: Fill | None, status: str) -> bytes:
+def closing_link(previous: bytes, marks: tuple[Mark, ...], fills: tuple[Fill, ...], status: str) -> bytes:
     """The last link of an episode: what happened after its last decision, and how it ended."""
     link = hashlib.sha256(previous)
-    _happened(link, marks, fill)
+    _happened(link, marks, fills)
     _text(link, status)
     return link.digest()
 
 
-def _happened(link: _Hash, marks: tuple[Mark, ...], fill: Fill | None) -> None:
+def _happened(link: _Hash, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> None:
     """What the market did with the account since the link before."""
+    link.update(struct.pack("<qq", len(marks), len(fills)))
     for mark in marks:
         link.update(struct.pack("<q7d", *mark))
-    if fill is not None:
+    for fill in fills:
         link.update(struct.pack("<qq", fill.t, fill.decided))
         for array in (fill.ordered, fill.quantity, fill.price, fill.commission, fill.spread, fill.impact, fill.cause):
             link.update(array.tobytes())

@@ -6,10 +6,12 @@ A file is untrusted: it is opened without access to anything outside it, and not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -22,6 +24,13 @@ _HARDENED = {
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
 }
+
+
+PATIENCE = 5.0
+"""Longest time in seconds to wait for another process that holds a file: a run holds it for each commit, a reader for as
+long as it reads."""
+
+T = TypeVar("T")
 
 
 def replays(home: Path | None) -> Path:
@@ -62,16 +71,19 @@ def resolve(name: str, home: Path | None) -> Path:
 
 
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a file for reading, hardened.
+    """Open a file for reading, hardened: it is attached as `file` to an empty database in memory, so that no macro or
+    view stored in it can pass for a function or a table of ours.
 
     Raises:
         StoreError: it cannot be opened: held by another process, no DuckDB file, damaged, no permission.
     """
     if not path.is_file():
         raise StoreError(f"{path}: no such file")
+    db = confined([path])
     try:
-        return duckdb.connect(str(path), read_only=True, config={**_HARDENED, "lock_configuration": "true"})
+        return patiently(lambda: db.execute(f"ATTACH '{quoted(path)}' AS file (READ_ONLY)"))
     except duckdb.Error as error:
+        db.close()
         raise StoreError(explain(path, error)) from error
 
 
@@ -92,25 +104,45 @@ def confined(paths: list[Path]) -> duckdb.DuckDBPyConnection:
 
 
 def quoted(path: Path) -> str:
-    """A path inside an SQL literal."""
-    return str(path).replace("'", "''")
+    """A path inside an SQL literal: absolute, since DuckDB reads `a:b` as a kind of database and not as a name."""
+    return str(path.absolute()).replace("'", "''")
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """Open a file, and where another process holds it try again for a while."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except duckdb.IOException as error:
+            if _HELD not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+_HELD = "Could not set lock"
+_FULL = ("No space left", "File too large", "Disk quota exceeded")
+_DAMAGED = ("Corrupt", "Could not read enough bytes")
 
 
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what DuckDB said of a file."""
-    said = str(error).splitlines()[0]
-    if "Could not set lock" in said:
-        return f"{path}: another process is writing this file; wait for it, or use --out for a file of your own"
-    if "WAL" in str(error):
+    said = str(error).replace(str(path.absolute()), path.name)
+    first = said.splitlines()[0]
+    if _HELD in said:
+        return f"{path}: another process holds this file open; close it there, then run the same command again"
+    if any(sign in said for sign in _FULL):
+        return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
+    if "replaying WAL" in said:
         return (
-            f"{path}: its write-ahead log is damaged, the newest steps are in it ({said}); move {path.name}.wal away "
+            f"{path}: its write-ahead log is damaged, the newest steps are in it ({first}); move {path.name}.wal away "
             "to open the file as of its last checkpoint, then run the same command to make the rest again"
         )
-    if "not a valid DuckDB" in said or "magic bytes" in str(error):
+    if "not a valid DuckDB" in said:
         return f"{path}: not a DuckDB file"
-    if "space" in said.lower():
-        return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
-    return f"{path}: {said}"
+    if any(sign in said for sign in _DAMAGED):
+        return f"{path}: the file is damaged ({first}); move it away, and run the same command to make it again"
+    return f"{path}: {first}"
 
 
 @contextmanager
@@ -120,6 +152,8 @@ def writing(path: Path) -> Iterator[None]:
     Raises:
         StoreError: another process is writing, or the folder cannot be written.
     """
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f".{path.name}.lock"))

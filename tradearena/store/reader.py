@@ -15,7 +15,7 @@ import numpy as np
 
 from tradearena.errors import StoreError, UnknownName
 from tradearena.store import files
-from tradearena.store.schema import VIEWS
+from tradearena.store.schema import TABLES, VIEWS
 from tradearena.values import Array, Decision, Panel, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}
@@ -71,11 +71,20 @@ class EpisodeRow:
 
 
 class Reader:
-    """One experiment file, open for reading. Use as a context manager."""
+    """One experiment file, open for reading. Use as a context manager.
+
+    Raises:
+        StoreError: the file cannot be opened or read, or is no experiment of ours.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.db = files.connect(path)
+        try:
+            self._name_tables()
+        except BaseException:
+            self.db.close()
+            raise
 
     def __enter__(self) -> Reader:
         return self
@@ -84,6 +93,18 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.db.close()
+        if isinstance(error, duckdb.Error):
+            raise StoreError(files.explain(self.path, error)) from error
+
+    def _name_tables(self) -> None:
+        """Let the names of our tables, and our views, mean what they mean whatever else the file holds."""
+        found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
+        if {*TABLES} - {name for (name,) in found}:
+            raise StoreError(f"{self.path}: not an experiment file of TradeArena")
+        for table in TABLES:
+            self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+        for name, query in VIEWS.items():
+            self.db.execute(f'CREATE TEMP VIEW "{name}" AS {query}')
 
     def experiment(self) -> Experiment:
         """The set-up.
@@ -93,10 +114,10 @@ class Reader:
         """
         try:
             (row,) = self._rows("experiment", Experiment.__annotations__)
-        except (duckdb.Error, ValueError):
+            for column in ("dataset", "warnings", "policy"):
+                row[column] = json.loads(row[column])
+        except (duckdb.BinderException, ValueError):
             raise StoreError(f"{self.path}: not an experiment file of TradeArena") from None
-        for column in ("dataset", "warnings", "policy"):
-            row[column] = json.loads(row[column])
         row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
@@ -203,26 +224,22 @@ class Reader:
         return np.asarray(flat).reshape(-1, n)
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Answer a user's query. Our views are made anew, temporary: those stored in the file are never used.
+        """Answer a user's query.
 
         Raises:
             StoreError: DuckDB does not accept the query.
         """
         try:
-            for name, query in VIEWS.items():
-                self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {query}')
-            relation = self.db.execute(sql)
-            columns = [column[0] for column in relation.description or ()]
-            times = [i for i, column in enumerate(relation.description or ()) if "TIME ZONE" in str(column[1])]
-            if not times:
-                return columns, relation.fetchall()
-            stamped = ", ".join(
-                f"strftime(#{i + 1} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')" if i in times else f"#{i + 1}"
-                for i in range(len(columns))
-            )
-            return columns, self.db.execute(f"SELECT {stamped} FROM ({sql.rstrip().rstrip(';')})").fetchall()
+            relation = self.db.sql(sql)
+            if relation is None:  # a statement without an answer
+                return [], []
+            columns = list(relation.columns)
+            kinds = [str(kind) for kind in relation.types]
+            if any("TIME ZONE" in kind for kind in kinds):  # fetching one as it is would take another package
+                relation = relation.project(", ".join(_shown(i, kind) for i, kind in enumerate(kinds, start=1)))
+            return columns, relation.fetchall()
         except duckdb.Error as error:
-            raise StoreError(f"{self.path}: the query failed: {error}") from None
+            raise StoreError(f"{self.path}: the query failed: {str(error).strip()}") from None
 
     def _numpy(self, query: str, episode: str) -> dict[str, Any]:
         found = self.db.execute(query, [episode]).fetchnumpy()
@@ -235,6 +252,13 @@ class Reader:
             {name: stamp(value) if name in _TIMES else value for name, value in zip(columns, row, strict=True)}
             for row in rows
         ]
+
+
+def _shown(place: int, kind: str) -> str:
+    """A column of a query, times as text."""
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return f"strftime(#{place} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%SZ')"
+    return f"#{place}::VARCHAR" if "TIME ZONE" in kind else f"#{place}"
 
 
 def stamp(microseconds: int | None) -> str | None:

@@ -47,7 +47,8 @@ class Recorder:
         self.steps += 1
         if here >= len(known):
             self._waiting.append((step, self._link))
-            self._happened(step.marks, step.account.fill)
+            self._marks.extend(step.marks)
+            self._fills.extend(step.fills)
             self.kept()
         elif known[here] != self._link:
             raise DivergedError(
@@ -55,15 +56,11 @@ class Recorder:
                 "was changed, or another version or processor computed it; start a new replicate with --again"
             )
 
-    def close(self, status: str, marks: tuple[Mark, ...], fill: Fill | None) -> str:
+    def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
         """Put on record what happened after the last decision; returns the root hash."""
-        self._happened(marks, fill)
-        return closing_link(self._link, marks, fill, status).hex()
-
-    def _happened(self, marks: tuple[Mark, ...], fill: Fill | None) -> None:
         self._marks.extend(marks)
-        if fill is not None:
-            self._fills.append(fill)
+        self._fills.extend(fills)
+        return closing_link(self._link, marks, fills, status).hex()
 
     def drain(self) -> Pending:
         """Everything that waits, as columns of the tables; nothing waits any more."""

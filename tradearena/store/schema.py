@@ -168,23 +168,28 @@ VIEWS = {
                s.intent::DOUBLE[] AS intent, s.approved::DOUBLE[] AS approved, s.reference::DOUBLE[] AS reference,
                s.shares::DOUBLE[] AS shares, s.gross, s.net, s.volatility, m.nav, m.cash
         FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t)""",
+    "bar": """
+        SELECT t, start, "end", symbol, open, high, low, close, volume,
+               last_value(CASE WHEN isnan(close) THEN NULL ELSE close END IGNORE NULLS)
+                   OVER (PARTITION BY symbol ORDER BY t) AS mark
+        FROM (SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
+                     unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high,
+                     unnest(b.low::DOUBLE[]) AS low, unnest(b.close::DOUBLE[]) AS close,
+                     unnest(b.volume::DOUBLE[]) AS volume
+              FROM bars b, experiment e)""",
     "weights": """
-        SELECT s.episode, s.t, unnest(e.symbols) AS symbol,
-               unnest(s.intent::DOUBLE[]) AS intent, unnest(s.approved::DOUBLE[]) AS approved,
-               unnest(s.reference::DOUBLE[]) AS reference,
-               CASE WHEN unnest(s.shares::DOUBLE[]) = 0 THEN 0
-                    ELSE unnest(s.shares::DOUBLE[]) * unnest(b.close::DOUBLE[]) / m.nav END AS executed
-        FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t), experiment e""",
+        SELECT s.episode, s.t, s.symbol, s.intent, s.approved, s.reference,
+               s.shares * coalesce(b.mark, 0) / m.nav AS executed
+        FROM (SELECT s.episode, s.t, unnest(e.symbols) AS symbol, unnest(s.intent::DOUBLE[]) AS intent,
+                     unnest(s.approved::DOUBLE[]) AS approved, unnest(s.reference::DOUBLE[]) AS reference,
+                     unnest(s.shares::DOUBLE[]) AS shares
+              FROM step s, experiment e) s
+        JOIN bar b USING (t, symbol) JOIN mark m USING (episode, t)""",
     "fills": """
         SELECT f.episode, f.t, f.decided, e.symbols[f.symbol + 1] AS symbol, f.ordered, f.quantity, f.price,
                f.commission, f.spread, f.impact,
                ['', 'no bar', 'participation', 'position', 'cost', 'cash'][f.cause + 1] AS cause
         FROM fill f, experiment e""",
-    "bar": """
-        SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
-               unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high, unnest(b.low::DOUBLE[]) AS low,
-               unnest(b.close::DOUBLE[]) AS close, unnest(b.volume::DOUBLE[]) AS volume
-        FROM bars b, experiment e""",
 }
 """Name -> query. Stored for plain DuckDB; our own program makes them anew, temporary, and never runs stored ones."""
 

@@ -36,18 +36,19 @@ class Writer:
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         """`clock` counts seconds; it decides when to commit and nothing else."""
         self.path, self.clock = path, clock
-        self._fresh = path.with_suffix(".compact")
-        self._db = files.confined([path, self._fresh])
+        self._aside = path.with_name(f"{path.name}.new")
+        self._db = files.confined([path, self._aside])
         self._recorders: dict[str, Recorder] = {}
         self._setup: bytes | None = None
         self._due = clock() + GROUP
 
     def create(self, experiment: dict[str, Any], panel: Panel, now: datetime) -> None:
-        """Begin the file: schema, set-up and bars. They are checkpointed at once: bars left in the log would be read
-        again at every commit."""
+        """Begin the file: schema, set-up and bars. It is made aside and takes its name when it is whole, so that a run
+        killed meanwhile leaves nothing in the way of the next one. It is checkpointed at once: bars left in the log
+        would be read again at every commit."""
         fields = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
         times = {"start": panel.start.astype("int64"), "end": panel.end.astype("int64")}
-        with self._transaction(checkpoint=True) as db:
+        with self._replacement(), self._transaction(self._aside, checkpoint=True) as db:
             migrate(db, len(panel.symbols), now.isoformat())
             _insert(db, "experiment", experiment)
             bars = _append(db, "bars", {"t": range(len(panel)), **times, **fields}, len(panel))
@@ -86,15 +87,15 @@ class Writer:
                 recorder.seal.absorb(table, _append(db, table, columns, n))
 
     @contextmanager
-    def _attached(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the file, for as long as it takes.
+    def _attached(self, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the file (or the one beside it), for as long as it takes.
 
         Raises:
             StoreError: the file cannot be written; what was committed before stays.
         """
         db = self._db
         try:
-            db.execute(f"ATTACH '{files.quoted(self.path)}' AS file")
+            files.patiently(lambda: db.execute(f"ATTACH '{files.quoted(path or self.path)}' AS file"))
             try:
                 db.execute("USE file")
                 yield db
@@ -105,9 +106,11 @@ class Writer:
             raise StoreError(files.explain(self.path, error)) from error
 
     @contextmanager
-    def _transaction(self, *, checkpoint: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _transaction(
+        self, path: Path | None = None, *, checkpoint: bool = False
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Hold the file for one durable transaction."""
-        with self._attached() as db:
+        with self._attached(path) as db:
             db.execute("BEGIN")
             try:
                 yield db
@@ -120,6 +123,25 @@ class Writer:
                 db.execute("CHECKPOINT")
         self._due = self.clock() + GROUP
 
+    @contextmanager
+    def _replacement(self) -> Iterator[None]:
+        """What is written aside takes the file's place at once, or leaves no trace."""
+        self._clear()
+        try:
+            yield
+            os.replace(self._aside, self.path)
+        finally:
+            self._clear()
+
+    def _clear(self) -> None:
+        for end in ("", ".wal"):
+            self._aside.with_name(f"{self._aside.name}{end}").unlink(missing_ok=True)
+
+    @property
+    def logged(self) -> bool:
+        """Is there a write-ahead log beside the file: something that `compact` would fold in?"""
+        return self.path.with_name(f"{self.path.name}.wal").exists()
+
     def compact(self) -> None:
         """Fold the write-ahead log into the file, and rewrite the file where much of it is free space.
 
@@ -130,14 +152,12 @@ class Writer:
             db.execute("CHECKPOINT")
             size = "SELECT total_blocks, free_blocks FROM pragma_database_size() WHERE database_name = 'file'"
             total, free = db.execute(size).fetchone() or (1, 0)
-            if free <= WASTE * total:
-                return
-            self._fresh.unlink(missing_ok=True)
-            db.execute(f"ATTACH '{files.quoted(self._fresh)}' AS fresh")
-            db.execute("COPY FROM DATABASE file TO fresh")
-            db.execute("CHECKPOINT fresh")
-            db.execute("DETACH fresh")
-        os.replace(self._fresh, self.path)
+        if free > WASTE * total:
+            with self._replacement(), self._attached() as db:
+                db.execute(f"ATTACH '{files.quoted(self._aside)}' AS fresh")
+                db.execute("COPY FROM DATABASE file TO fresh")
+                db.execute("CHECKPOINT fresh")
+                db.execute("DETACH fresh")
 
 
 def _append(db: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, Values], n: int) -> dict[Column, Buffers]:

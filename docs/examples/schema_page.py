@@ -1,0 +1,132 @@
+"""The page docs/schema.md: tables, columns and views of an experiment file, from the schema that the program uses.
+
+python docs/examples/schema_page.py        rewrites docs/schema.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from tradearena.store.schema import MIGRATIONS, TABLES, VIEWS, migrate
+from tradearena.values import CAUSES
+
+PAGE = Path(__file__).resolve().parents[1] / "schema.md"
+
+HEAD = """
+# Schema of an experiment file
+
+<!-- Made by docs/examples/schema_page.py from tradearena/store/schema.py. Change those, not this page. -->
+
+`replays/<utc time>-<dataset>-<id>.duckdb` is an ordinary DuckDB file. `tradearena sql FILE QUERY` asks it, read-only
+and without access to anything outside it; so does any other DuckDB, version 1.4 or newer.
+
+`n` is the number of symbols of the experiment. A `DOUBLE[n]` is a vector in the order of `experiment.symbols`. Times
+are UTC. Weights are fractions of NAV, money is in the dataset's currency. Bars are counted from 0: `t` is the same bar
+in every table.
+
+## Questions
+
+What changed this agent's wishes, and how often?
+
+```sql
+SELECT rule, severity, count(*) AS n
+FROM finding WHERE severity <> 'flag'
+GROUP BY ALL ORDER BY n DESC
+```
+
+What did it say when its wish was cut most?
+
+```sql
+SELECT s.t, s.time, sum(abs(w.intent - w.approved)) AS clipped, s.rationale
+FROM steps s JOIN weights w USING (episode, t)
+GROUP BY ALL ORDER BY clipped DESC LIMIT 5
+```
+
+Where were wish, approval and position of one symbol apart?
+
+```sql
+SELECT t, symbol, intent, approved, executed, reference
+FROM weights WHERE abs(intent - executed) > 0.05 ORDER BY t LIMIT 20
+```
+
+What did trading cost, and what was not filled?
+
+```sql
+SELECT symbol, sum(commission + spread + impact) AS cost, count(*) FILTER (cause <> '') AS cut_short
+FROM fills GROUP BY symbol ORDER BY cost DESC
+```
+
+## Tables
+"""
+
+ABOUT = {
+    "experiment": "One row: what all episodes of the file share.",
+    "bars": "The bars, once. One row per bar time.",
+    "episode": "One row per episode.",
+    "step": "One row per decision: what was seen, said, wished for and approved at the close of bar `t`.",
+    "mark": "One row per bar of an episode, decided or not: the account and the paper books at the close.",
+    "finding": "One row per rule that spoke at a step.",
+    "fill": "One row per symbol and open at which something was due. The view `fills` has names for numbers.",
+    "cluster": "Coupled clusters: one row whenever they changed.",
+    "steps": "A step as people read it, with time, NAV and cash.",
+    "weights": "One row per step and symbol. `executed` is the weight held at the close.",
+    "fills": "The table `fill` with the symbol's name and the cause in words.",
+    "bar": "One row per bar time and symbol.",
+}
+
+
+def page() -> str:
+    """The page as Markdown."""
+    return "\n".join([HEAD.strip(), "", *tables(), *views(), *migrations()])
+
+
+def tables() -> Iterator[str]:
+    """Every table with its columns."""
+    for table, columns in TABLES.items():
+        yield from (f"### {table}", "", ABOUT[table], "", "| column | type | |", "|---|---|---|")
+        yield from (f"| `{column.name}` | `{column.type}` | {column.about} |" for column in columns)
+        yield ""
+    words = "; ".join(f"{number} {cause or 'filled'}" for number, cause in enumerate(CAUSES))
+    yield from (f"`fill.cause`: {words}.", "")
+
+
+def views() -> Iterator[str]:
+    """Every view with its columns, as DuckDB describes them."""
+    yield from (
+        "## Views",
+        "",
+        "Stored in the file for those who open it in plain DuckDB. `tradearena sql` makes its own and runs none that a",
+        "file brings along. Vectors are lists here, which every client can read.",
+        "",
+    )
+    with duckdb.connect() as db:
+        migrate(db, 2, "2000-01-01T00:00:00Z")
+        for view in VIEWS:
+            yield from (f"### {view}", "", ABOUT[view], "", "| column | type |", "|---|---|")
+            described = db.execute(f'DESCRIBE "{view}"').fetchall()
+            yield from (f"| `{name}` | `{kind}` |" for name, kind, *_ in described)
+            yield ""
+
+
+def migrations() -> Iterator[str]:
+    """The versions of the schema."""
+    yield from (
+        "## Versions",
+        "",
+        "The table `migration` (`version`, `name`, `applied_at`) lists the versions of the schema a file went through.",
+        "",
+        "| version | name | |",
+        "|---|---|---|",
+    )
+    for version, migration in enumerate(MIGRATIONS, start=1):
+        about = (migration.__doc__ or "").removeprefix(f"{version}:").strip()
+        yield f"| {version} | `{migration.__name__.strip('_')}` | {about} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)
