@@ -171,14 +171,16 @@ def episode(
     """Play one episode to the end of the panel."""
     span = Span(first, len(panel) - 1, every, policy.execution.latency)
     setting = Setting(panel, policy, span, RollingMarkowitz(panel, policy.reference))
-    if isinstance(agent, Candidate):
-        candidate = agent
-    else:
-        candidate = asked(agent) if callable(agent) else open_agent(str(agent))
     record = Links()
-    player = candidate.seat(Seat(seed, lambda t: setting.reference.at(t).weights))
+    player = _candidate(agent).seat(Seat(seed, lambda t: setting.reference.at(t).weights))
     record.ending, record.root = asyncio.run(play(player, setting, record))
     return record
+
+
+def _candidate(agent: str | Path | Candidate | Callable[[Observation], Any]) -> Candidate:
+    if isinstance(agent, Candidate):
+        return agent
+    return asked(agent) if callable(agent) else open_agent(str(agent))
 
 
 def dataset(panel: Panel, name: str = "stage") -> Dataset:

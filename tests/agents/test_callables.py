@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from tradearena.agents.callables import import_callable
 from tradearena.agents.card import open_agent
 from tradearena.errors import AgentError, UsageError
 
-CODE = '''
+CODE = """
 import asyncio
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ number = 7
 class Space:
     @staticmethod
     def inside(seen): return {"S1": 1.0}
-'''
+"""
 
 
 @pytest.fixture
@@ -177,9 +178,7 @@ def test_an_agent_that_raises_ends_its_episode_with_the_bar_and_what_it_raised(r
 
 
 def test_an_agent_that_cancels_itself_raised():
-    import asyncio
-
-    async def ask(seen):
+    async def ask(_seen):
         asyncio.current_task().cancel()
         await asyncio.sleep(0)
 

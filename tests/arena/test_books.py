@@ -91,7 +91,7 @@ def test_a_book_changes_by_what_prices_explain_and_by_nothing_else(seed, n):
     books = PaperBooks(panel, 1e6)
     nav, wanted = np.full(3, 1e6), False
     for t in range(8):
-        held = books.shares
+        held = books.shares.copy()
         now = np.array(books.advance(t))
         for b in range(3):
             if wanted:

@@ -312,6 +312,14 @@ def test_a_borrow_fee_that_cash_cannot_pay_is_owed_until_it_can():
     assert cash == pytest.approx([1000, 0, 0, 997, 996], abs=1e-9)
 
 
+def test_what_is_owed_is_paid_before_anything_is_bought():
+    # As above; at bar 3 the 1000 from selling A are to buy C: 2 are owed, so 998 do.
+    ledger = account_at([[10.0] * 4, [10.0] * 4, [10.0] * 4], allow_short=True, borrow_rate=0.252)
+    fills = live(ledger, [[2.0, -1.0, 0.0], None, np.array([1000.0, -1000.0, 1000.0]) / 998])
+    assert fills[3].quantity.tolist() == pytest.approx([-100.0, 0.0, 99.8])
+    assert ledger.owed == pytest.approx(1.0)
+
+
 def test_long_accounts_pay_no_borrow_fee():
     ledger = account_at([10.0] * 3, borrow_rate=10.0)
     live(ledger, [[1.0]])

@@ -342,6 +342,12 @@ def test_sales_fill_before_purchases_and_all_purchases_are_cut_alike(life):
         costs = {i: plain_costs(size, float(price[i]), float(volume[i]), chosen) for i, size in buys.items()}
         need = math.fsum(size * float(price[i]) + sum(costs[i]) for i, size in buys.items())
         shares = {i: fill.quantity[i] / size for i, size in buys.items() if size > 0}
+        bought = {i: float(fill.quantity[i]) for i in buys}
+        spent = [
+            q * float(price[i]) + sum(plain_costs(q, float(price[i]), float(volume[i]), chosen))
+            for i, q in bought.items()
+        ]
+        assert math.fsum(spent) <= cash * (1 + 1e-9)
         if need < cash * (1 - 1e-9):
             assert all(math.isclose(share, 1.0, rel_tol=1e-9) for share in shares.values())
         elif need > cash * (1 + 1e-9) and not chosen.lot:

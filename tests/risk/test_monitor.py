@@ -115,6 +115,17 @@ def test_each_symbol_stays_alone_until_there_are_returns_enough():
         assert clusters == ([0, 1, 2] if t < ENOUGH else [0, 0, 1])
 
 
+def test_clusters_see_the_lookback_of_bars_and_no_bar_more():
+    # Two strangers share one great jump, at bar 30. The window of 25 bars that ends at bar 54 holds it, the next not.
+    rng = np.random.default_rng(3)
+    moves = 0.001 * rng.standard_normal((60, 2))
+    moves[30] = 0.5
+    close = 100 * np.exp(np.cumsum(moves, axis=0))
+    limits = Limits(cluster_lookback=25, cluster_refresh=1)
+    for t, clusters, _ in clusters_seen(panel_of(close, close), limits, range(25, 60)):
+        assert clusters == ([0, 0] if 30 <= t <= 54 else [0, 1])
+
+
 def test_share_classes_are_coupled_however_calm_they_are_and_however_many_others_there_are():
     # Shrinkage to the identity lends the calm the variance of the wild: their correlation would fall to a third.
     rng = np.random.default_rng(0)

@@ -79,7 +79,8 @@ def stated(
 
 def _number(value: Any) -> float | None:
     """A finite number, or None."""
-    if isinstance(value, (bool, np.bool_)) or getattr(value, "ndim", 0):
+    axes: int = getattr(value, "ndim", 0)
+    if axes or isinstance(value, (bool, np.bool_)):
         return None
     try:
         number = float(value)

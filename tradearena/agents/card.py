@@ -47,7 +47,7 @@ class Candidate:
         warmup: bars it wants to see before it decides.
         begins: time of its first decision, where it has one of its own.
         seat: builds the agent for one episode.
-        source: digest of what the card points to (a file of decisions), "" where the card says it all.
+        source: digest of what the card points to (a file of decisions, a module), "" where the card says it all.
         settings: the parameters in force, defaults filled in.
     """
 
@@ -77,8 +77,8 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None) ->
     if kind == "decisions":
         return _recorded(Path(target), timezone)
     if kind == "python":
-        ask = import_callable(target)
-        return Candidate(AgentCard(name=name, kind="python"), 20, None, lambda _seat: CallableAgent(ask))
+        ask, source = import_callable(target)
+        return Candidate(AgentCard(name=name, kind="python"), 20, None, lambda _seat: CallableAgent(ask), source)
     path = _path(name, home)
     text = cards.text_of(path)
     card = cards.fit(AgentCard, cards.parse(text, path), path=path, text=text)
@@ -105,4 +105,4 @@ def _recorded(path: Path, timezone: str) -> Candidate:
         raise UsageError("write decisions:FILE with the path of a CSV or Parquet file")
     recording = read_recording(path, timezone)
     card = AgentCard(name=f"decisions:{path.stem}", kind="decisions")
-    return Candidate(card, 20, recording.begins, lambda _seat: RecordedAgent(recording), recording.digest)
+    return Candidate(card, 0, recording.begins, lambda _seat: RecordedAgent(recording), recording.digest)

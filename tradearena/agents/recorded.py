@@ -106,7 +106,8 @@ def read_recording(path: Path, timezone: str) -> Recording:
 
 def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """All cells as text, with the timestamp in microseconds UTC (None if unreadable) behind them."""
-    source = "read_parquet(?)" if path.suffix.lower() == ".parquet" else "read_csv(?, all_varchar = true, header = true)"
+    parquet = path.suffix.lower() == ".parquet"
+    source = "read_parquet(?)" if parquet else "read_csv(?, all_varchar = true, header = true)"
     with duckdb.connect() as db:
         try:
             described = db.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()

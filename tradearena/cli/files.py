@@ -51,7 +51,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
 
 
 def show(
-    file: options.File,
+    file: options.FileOrNewest = None,
     manifest: Annotated[bool, typer.Option("--manifest", help="Everything that made each episode, as JSON.")] = False,
     home: options.Home = None,
     json: options.Json = False,

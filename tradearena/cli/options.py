@@ -32,4 +32,7 @@ Label = Annotated[str | None, typer.Option("--label", help="Override: bars are s
 VolumeUnit = Annotated[str | None, typer.Option("--volume-unit", help="Override: shares, units, lots of N, …")]
 Calendar = Annotated[str | None, typer.Option("--calendar", help="Override: intersection or union.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Experiment file: path, name under replays/, or id.")]
+FileOrNewest = Annotated[
+    str | None, typer.Argument(metavar="[FILE]", help="Experiment file: path, name under replays/, or id; or newest.")
+]
 EpisodeName = Annotated[str | None, typer.Option("--episode", "-e", help="Episode id (or its beginning), or agent.")]

@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def replay(
-    file: options.File,
+    file: options.FileOrNewest = None,
     episode: options.EpisodeName = None,
     step: Annotated[int | None, typer.Option("--step", help="Show the step at this bar in full.")] = None,
     each: Annotated[bool, typer.Option("--each", help="Every step in full; on a terminal Enter goes on.")] = False,

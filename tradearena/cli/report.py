@@ -119,22 +119,27 @@ def number(value: float | None, *, plain: bool = False) -> str:
 def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
     """A table of episodes."""
     cells = [[agent, *(number(found[name], plain=name in PLAIN) for name in COLUMNS)] for agent, found in rows]
-    print_table(["agent", *COLUMNS.values()], cells, title=title)
+    print_table(["agent", *COLUMNS.values()], cells, title=title, cut=0)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
-    """A table of one line per row; where the terminal is too narrow the last column is cut. Numbers stand right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, cut: int = -1
+) -> None:
+    """A table of one line per row, numbers to the right; where the terminal is too narrow the column `cut` is cut."""
     console = Console()
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    last = max(console.width - sum(widths[:-1]) - len(widths) - 6, len(columns[-1]))
+    others = sum(widths) - widths[cut] + len(widths) + 6
+    room = max(console.width - others, len(columns[cut]), 8)
     for i, name in enumerate(columns):
         numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in rows)
         table.add_column(name, no_wrap=True, justify="right" if numeric else "left")
     for row in rows:
-        final = row[-1] if len(row[-1]) <= last else row[-1][: last - 1] + "…"
-        table.add_row(*map(escape, (*row[:-1], final)))
+        cells = list(row)
+        if len(cells[cut]) > room:
+            cells[cut] = cells[cut][: room - 1] + "…"
+        table.add_row(*map(escape, cells))
     console.print(table)
 
 
@@ -191,8 +196,10 @@ def print_last_words(outcome: Outcome) -> None:
 
 def print_next(path: Path, *, complete: bool) -> None:
     """The file, and what to type next."""
-    short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(path)
-    typer.echo(f"\nRecorded in {path}")
+    here = path.resolve().is_relative_to(Path.cwd().resolve())
+    shown = path.resolve().relative_to(Path.cwd().resolve()) if here else path
+    short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(shown)
+    typer.echo(f"\nRecorded in {shown}")
     if not complete:
         typer.echo("Cut short: the same command takes it up again.")
         return

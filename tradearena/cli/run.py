@@ -54,12 +54,15 @@ def run(
 
     with Watch(show=not quiet) as watch, redirect_stdout(sys.stderr):  # an agent may print: stdout is for results
         dataset = open_dataset(data, home=home, end=end, label=label, volume_unit=volume_unit, calendar=calendar)
-        if not quiet:
-            for warning in dataset.warnings:
-                typer.echo(f"warning: {warning}", err=True)
+        rules = policies.load(policy, home)
+        warnings = [str(warning) for warning in dataset.warnings]
+        if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
+            warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
+        for warning in warnings if not quiet else ():
+            typer.echo(f"warning: {warning}", err=True)
         plan = experiment.Plan(
             dataset=dataset,
-            policy=policies.load(policy, home),
+            policy=rules,
             window=Window(start, end, steps, every),
             candidates=(open_agent(agent, timezone=dataset.card.timezone, home=home),),
             seeds=(seed,),

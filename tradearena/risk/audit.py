@@ -3,9 +3,10 @@ happens here, and auditing what was approved changes nothing.
 
 Two parts, so that no limit undoes another:
 
-1. State limits, the map C: elementwise (tradable, short, single name), then per set (sector, coupled cluster), then
-   whole-vector scalings (gross, net, volatility, reference risk). No step grows a weight or turns its sign, so each
-   keeps what the ones before it established. The weights that meet all of them form a convex set F.
+1. State limits, the map C: elementwise (tradable, short, single name), then per set (sector, where there are two or
+   more of them; coupled cluster), then whole-vector scalings (gross, net, volatility, reference risk). No step grows a
+   weight or turns its sign, so each keeps what the ones before it established. The weights that meet all of them form
+   a convex set F.
 2. Trade limits: base = C(current) are the forced reductions, exempt from turnover and liquidity. The answer is
    base + theta (C(intent) - base) with the largest theta in [0, 1] that meets both: a point between two points of F.
 
@@ -146,7 +147,7 @@ class _Audited:
         """The map C on free weights [N] (0 where pinned)."""
         weights = self._elementwise(weights, report)
         limits, state = self.limits, self.state
-        if limits.sector is not None:
+        if limits.sector is not None and len(state.sector_names) > 1:
             weights = self._sets("sector", weights, state.sectors, state.sector_names, limits.sector, report)
         if limits.cluster is not None:
             weights = self._sets("cluster", weights, state.clusters, None, limits.cluster, report)

@@ -17,7 +17,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from tradearena import rooms
-from tradearena.errors import StoreError, UnknownName
+from tradearena.errors import StoreError, UnknownName, UsageError
 
 _HARDENED = {
     "enable_external_access": "false",
@@ -27,8 +27,8 @@ _HARDENED = {
 
 
 PATIENCE = 5.0
-"""Longest time in seconds to wait for another process that holds a file: a run holds it for each commit, a reader for as
-long as it reads."""
+"""Longest time in seconds to wait for another process that holds a file: a run holds it for each commit, a reader for
+as long as it reads."""
 
 T = TypeVar("T")
 
@@ -52,18 +52,23 @@ def new_path(identity: str, name: str, now: datetime, home: Path | None) -> Path
 
 def experiments(home: Path | None) -> list[Path]:
     """All experiment files in sight, oldest first."""
-    return sorted({path for folder in rooms.places("replays", home) for path in folder.glob("*.duckdb")})
+    found = {path for folder in rooms.places("replays", home) for path in folder.glob("*.duckdb")}
+    return sorted(found, key=lambda path: (path.name, path))
 
 
-def resolve(name: str, home: Path | None) -> Path:
-    """The file a user means: a path, a file name in `replays`, or an id.
+def resolve(name: str | None, home: Path | None) -> Path:
+    """The file a user means: a path, a file name in `replays`, or an id; the newest where nothing is named.
 
     Raises:
         UnknownName: nothing fits.
     """
+    known = experiments(home)
+    if name is None:
+        if not known:
+            raise UsageError("no experiment files here yet; make one with `tradearena run`")
+        return known[-1]
     if (path := Path(name)).is_file():
         return path
-    known = experiments(home)
     for path in reversed(known):
         if name in (path.name, path.stem, path.stem.rpartition("-")[2]):
             return path

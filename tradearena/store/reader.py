@@ -230,7 +230,7 @@ class Reader:
             StoreError: DuckDB does not accept the query.
         """
         try:
-            relation = self.db.sql(sql)
+            relation: Any = self.db.sql(sql)
             if relation is None:  # a statement without an answer
                 return [], []
             columns = list(relation.columns)
