@@ -361,3 +361,10 @@ def test_the_largest_weights_a_reply_may_state_are_brought_within_the_limits(see
     again = audit(Decision(report.approved), state, limits)
     np.testing.assert_allclose(again.approved, report.approved, rtol=0, atol=1e-12)
     assert not again.gated
+
+
+def test_where_all_symbols_are_one_sector_the_sector_limit_applies_to_nobody():
+    state = state_of([0.0, 0.0], sectors=[0, 0], sector_names=("all",), clusters=[0, 1])
+    report = audit(asked(0.5, 0.5), state, Limits(sector=0.3))
+    np.testing.assert_array_equal(report.approved, [0.5, 0.5])
+    assert not report.gated

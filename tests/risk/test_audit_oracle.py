@@ -38,7 +38,8 @@ def allowed(weights, state, limits):
     cap = limits.single_name
     if cap is not None:
         weights = [math.copysign(cap, w) if abs(w) > cap + TOLERANCE else w for w in weights]
-    for labels, limit, fewest in ((state.sectors, limits.sector, 1), (state.clusters, limits.cluster, 2)):
+    sector = limits.sector if len(state.sector_names) > 1 else None
+    for labels, limit, fewest in ((state.sectors, sector, 1), (state.clusters, limits.cluster, 2)):
         for label in sorted(set(labels)):
             members = {i for i in range(len(weights)) if labels[i] == label}
             if len(members) >= fewest:

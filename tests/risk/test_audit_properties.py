@@ -48,7 +48,7 @@ def measured(weights, state, limits):
         if limits.single_name is not None:
             yield f"single name {i}", abs(weights[i]), limits.single_name
     for what, labels, limit, fewest in (
-        ("sector", state.sectors, limits.sector, 1),
+        ("sector", state.sectors, limits.sector if len(state.sector_names) > 1 else None, 1),
         ("cluster", state.clusters, limits.cluster, 2),
     ):
         for label in set(labels.tolist()):

@@ -210,20 +210,6 @@ def test_a_file_is_the_same_whether_it_was_rewritten_or_not(tmp_path, steps_of, 
         assert ("ZSTD",) in db.execute(info).fetchall()
 
 
-def test_a_file_with_much_free_space_is_rewritten(path, steps_of, write):
-    write(path, steps_of(1, 12), tick=0.3)
-    with duckdb.connect(str(path)) as db:
-        for table in ("ballast", "behind"):  # free blocks at the end of a file DuckDB gives back by itself
-            db.execute(f"CREATE TABLE {table} AS SELECT random() AS x FROM range({dict(ballast=400_000, behind=1)[table]})")
-            db.execute("CHECKPOINT")
-        db.execute("DROP TABLE ballast")
-        db.execute("CHECKPOINT")
-    heavy = path.stat().st_size
-    write(path, steps_of(2), name="e2")
-    assert path.stat().st_size < heavy / 2
-    assert beside(path) == ["mine.duckdb"]
-
-
 def test_what_a_killed_run_left_aside_is_cleared_away(path, steps_of, write, monkeypatch):
     for name in ("mine.duckdb.new", "mine.duckdb.new.wal"):
         (path.parent / name).write_bytes(b"half a file")
