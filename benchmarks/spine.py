@@ -163,15 +163,21 @@ def main() -> None:
         bare_rate, full_rate = (statistics.median(found[name]) for name in ("bare", "full"))
         print(f"{SYMBOLS} assets x {chosen.bars} bars, agent markowitz, all on, medians of 5 interleaved pairs")
         spreads = {name: f"{min(values):.0f} .. {max(values):.0f}" for name, values in found.items()}
-        print(f"bare {bare_rate:.0f} decisions/s ({spreads['bare']}), full {full_rate:.0f} ({spreads['full']}), ", end="")
+        print(
+            f"bare {bare_rate:.0f} decisions/s ({spreads['bare']}), full {full_rate:.0f} ({spreads['full']}), ", end=""
+        )
         print(f"ratio {full_rate / bare_rate:.2f} (goal at least 0.40)")
         if chosen.quick:
             return
         ours, parquet = sizes(folder / "run.duckdb", folder)
-        print(f"on disk {ours / 1e6:.1f} MB, as zstd Parquet {parquet / 1e6:.1f} MB, ratio {ours / parquet:.2f} ", end="")
+        print(
+            f"on disk {ours / 1e6:.1f} MB, as zstd Parquet {parquet / 1e6:.1f} MB, ratio {ours / parquet:.2f} ", end=""
+        )
         print("(goal at most 1.15)")
         short, long = (1e6 / statistics.median(rates(folder, bars, 3)["full"]) for bars in (2_000, 20_000))
-        print(f"per step {short:.0f} us at 2,000 bars, {long:.0f} us at 20,000, ratio {long / short:.2f} (goal 0.9 to 1.1)")
+        print(
+            f"per step {short:.0f} us at 2,000 bars, {long:.0f} us at 20,000, ratio {long / short:.2f} (goal 0.9 to 1.1)"
+        )
         print(f"peak memory of a run {memory(chosen.bars):.0f} MB (goal under 600)")
         starts(folder)
         print(f"load at the end {os.getloadavg()[0]:.2f}, peak memory of this script ", end="")

@@ -61,7 +61,8 @@ class Limits(Card):
     distance: Positive | None = None
     """Flag: L1 distance to the reference weights above this."""
 
-    cluster_lookback: Annotated[int, Field(ge=2)] = 60
+    cluster_lookback: Annotated[int, Field(ge=10)] = 60
+    """Bars of returns that coupled clusters are found in: of two rows, every correlation is 1 or -1."""
     cluster_correlation: Annotated[float, Field(gt=0, lt=1)] = 0.8
     cluster_refresh: Bars = 5
 

@@ -368,3 +368,10 @@ def test_where_all_symbols_are_one_sector_the_sector_limit_applies_to_nobody():
     report = audit(asked(0.5, 0.5), state, Limits(sector=0.3))
     np.testing.assert_array_equal(report.approved, [0.5, 0.5])
     assert not report.gated
+
+
+def test_a_reference_without_any_weight_is_no_yardstick():
+    state = state_of([0.5, 0.0], reference=[0.0, 0.0])
+    report = audit(asked(0.5, 0.3), state, Limits(reference_risk=1.0))
+    np.testing.assert_array_equal(report.approved, [0.5, 0.3])
+    assert not report.gated

@@ -9,7 +9,7 @@ import time
 
 import duckdb
 import pytest
-from conftest import NOW, SYMBOLS, Clock, episode_row, experiment_row
+from shelf import NOW, SYMBOLS, Clock, episode_row, experiment_row
 from stage import walk
 
 from tradearena.errors import DivergedError, StoreError
@@ -57,7 +57,9 @@ def test_a_file_holds_the_tables_and_views_of_the_schema_and_says_which_version_
         tables = {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
         views = {name for (name,) in db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
         versions = db.execute("SELECT version, name, epoch(applied_at)::INTEGER FROM migration").fetchall()
-        types = dict(db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'step'").fetchall())
+        types = dict(
+            db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'step'").fetchall()
+        )
     assert tables == {*TABLES, "migration"}
     assert views == set(VIEWS)
     assert versions == [(1, "create", int(NOW.timestamp()))]

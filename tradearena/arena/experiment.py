@@ -228,7 +228,8 @@ def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
 def _episode_row(
     plan: Plan, candidate: Candidate, seed: int, known: dict[str, EpisodeRow], *, again: bool, now: datetime
 ) -> dict[str, Any]:
-    """The episode's row, as a new replicate where one is asked for and all before are done."""
+    """The episode's row, as a new replicate where one is asked for and all before have ended; one that was cut short
+    is taken up instead."""
     span = plan.span
     row: dict[str, Any] = {
         "agent": candidate.card.name,
@@ -246,7 +247,7 @@ def _episode_row(
         return hashlib.sha256(f"{identity}/{replicate}".encode()).hexdigest()[:12]
 
     replicate = 0
-    while again and (held := known.get(numbered(replicate))) is not None and held.status in DONE:
+    while again and (held := known.get(numbered(replicate))) is not None and held.status in (*DONE, "error"):
         replicate += 1
     return {
         "id": numbered(replicate),

@@ -119,7 +119,8 @@ class _Audited:
             yield "volatility", limits.volatility
         if limits.reference_risk is not None:
             variance = float(state.reference @ state.covariance @ state.reference)
-            yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
+            if variance > 0.0:  # where nothing may enter the reference it has no risk, and is no yardstick
+                yield "reference-risk", limits.reference_risk * math.sqrt(variance * state.bars_per_year)
 
     def approve(self, intent: Array, report: Report) -> Array:
         """The approved weights [N] for an intent [N]."""

@@ -77,5 +77,5 @@ def _happened(link: _Hash, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> 
 
 
 def _text(link: _Hash, text: str | None) -> None:
-    data = b"" if text is None else text.encode("utf-8", "surrogatepass")
+    data = b"" if text is None else text.encode("utf-8", "replace")  # as it is stored
     link.update(struct.pack("<q", -1 if text is None else len(data)) + data)

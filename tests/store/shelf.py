@@ -1,0 +1,92 @@
+"""Steps of every kind, and the rows and the clock of a file they are written to."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+
+from tradearena.store.schema import ENGINE
+from tradearena.values import Account, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
+
+NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+SYMBOLS = ("S0", "S1", "S2")
+
+TEXTS = ("", "plain", "two\nlines\tand a tab", "é 涨 🚀 \u202e", "'; DROP TABLE step; --", "nul \0 inside", "x" * 5_000)
+NUMBERS = (0.0, -0.0, 1.0, -1.5, np.nan, np.inf, -np.inf, 5e-324, 1e308, np.pi)
+
+
+def random_step(rng, t, *, previous):
+    """A step no loop would make: every field of every kind of value it may hold."""
+    n = len(SYMBOLS)
+
+    def vector():
+        return rng.choice(NUMBERS, n)
+
+    def number():
+        return float(rng.choice(NUMBERS))
+
+    def text(*more):
+        return rng.choice([*TEXTS, *more])
+
+    fill = None
+    if rng.random() < 0.7:
+        ordered = np.where(rng.random(n) < 0.5, rng.normal(size=n), 0.0)
+        part = [np.where(ordered == 0.0, 0.0, rng.random(n)) for _ in range(4)]
+        cause = np.where(ordered == 0.0, 0, rng.integers(0, 6, n)).astype(np.int8)
+        fill = Fill(t, previous, ordered, ordered * 0.5, np.full(n, 7.0), *part[:3], cause)
+    kept = bool(rng.random() < 0.3)
+    intent = vector()
+    stray = tuple((str(text()), str(text("nan"))) for _ in range(rng.integers(0, 3)))
+    findings = tuple(
+        Finding(str(rng.choice(["gross", "validity"])), "symbol", str(text()), number(), number(), number(), "major")
+        for _ in range(rng.integers(0, 4))
+    )
+    return Step(
+        t=t,
+        observation=rng.bytes(32),
+        decision=Decision(
+            target=None if kept else intent,
+            rationale=str(text()),
+            confidence=None if rng.random() < 0.5 else float(rng.random()),
+            reflection=None if rng.random() < 0.5 else str(text()),
+            status=str(rng.choice(["ok", "repaired", "fallback", "error"])),
+            reason=str(text()),
+            stray=stray,
+        ),
+        report=RiskReport(intent, vector(), findings, Exposures(*(number() for _ in Exposures._fields))),
+        account=Account(number(), number(), number(), vector(), vector(), vector(), vector(), fill),
+        reference=vector(),
+        short=bool(rng.random() < 0.5),
+        clusters=rng.integers(0, 3, n).astype(np.int16) if rng.random() < 0.4 else None,
+        marks=tuple(Mark(bar, *(number() for _ in range(7))) for bar in range(previous + 1, t + 1)),
+        latency=float(rng.random()),
+        told=None if rng.random() < 0.5 else str(text()),
+    )
+
+
+def experiment_row():
+    return {
+        "id": "abc", "name": "stage", "created_at": NOW, "engine": ENGINE, "dataset": "{}", "dataset_digest": "d",
+        "warnings": "[]", "policy": json.dumps({"name": "free", "execution": {"initial_cash": 1.0}}),
+        "policy_digest": "p", "window": "w", "symbols": list(SYMBOLS), "sectors": ["A", "B", "A"],
+        "bars_per_year": 252.0,
+    }  # fmt: skip
+
+
+def episode_row(name):
+    return {
+        "id": name, "agent": "mine", "card": "{}", "agent_digest": "a", "feedback": "hidden", "seed": 3,
+        "replicate": 0, "first": 1, "last": 9, "every": 1, "manifest": "{}", "started_at": NOW, "status": "running",
+    }  # fmt: skip
+
+
+class Clock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
