@@ -175,9 +175,8 @@ def main() -> None:
         )
         print("(goal at most 1.15)")
         short, long = (1e6 / statistics.median(rates(folder, bars, 3)["full"]) for bars in (2_000, 20_000))
-        print(
-            f"per step {short:.0f} us at 2,000 bars, {long:.0f} us at 20,000, ratio {long / short:.2f} (goal 0.9 to 1.1)"
-        )
+        print(f"per step {short:.0f} us at 2,000 bars, {long:.0f} us at 20,000, ", end="")
+        print(f"ratio {long / short:.2f} (goal 0.9 to 1.1)")
         print(f"peak memory of a run {memory(chosen.bars):.0f} MB (goal under 600)")
         starts(folder)
         print(f"load at the end {os.getloadavg()[0]:.2f}, peak memory of this script ", end="")

@@ -117,10 +117,9 @@ class _Audited:
         state, limits = self.state, self.limits
         if limits.volatility is not None:
             yield "volatility", limits.volatility
-        if limits.reference_risk is not None:
+        if limits.reference_risk is not None and state.reference.any():  # a reference without weight is no yardstick
             variance = float(state.reference @ state.covariance @ state.reference)
-            if variance > 0.0:  # where nothing may enter the reference it has no risk, and is no yardstick
-                yield "reference-risk", limits.reference_risk * math.sqrt(variance * state.bars_per_year)
+            yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
 
     def approve(self, intent: Array, report: Report) -> Array:
         """The approved weights [N] for an intent [N]."""
