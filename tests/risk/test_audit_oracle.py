@@ -47,7 +47,7 @@ def allowed(weights, state, limits):
     weights = scaled(weights, limits.gross, total(abs(w) for w in weights))
     weights = scaled(weights, limits.net, abs(total(weights)))
     weights = scaled(weights, limits.volatility, volatility(weights, state))
-    if limits.reference_risk is not None:
+    if limits.reference_risk is not None and state.reference.any():
         bound = limits.reference_risk * volatility([float(w) for w in state.reference], state)
         weights = scaled(weights, bound, volatility(weights, state))
     return weights

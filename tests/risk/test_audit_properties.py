@@ -67,7 +67,7 @@ def measured(weights, state, limits):
         ("volatility", limits.volatility),
         ("reference risk", limits.reference_risk and limits.reference_risk * volatility(state.reference, state)[0]),
     ):
-        if limit is not None:
+        if limit is not None and (what == "volatility" or state.reference.any()):
             bound = max(limit, stuck)
             yield what, year, math.sqrt(bound**2 + rounding)
 
