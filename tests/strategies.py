@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tradearena.policy import Execution, Limits
 from tradearena.portfolio.reference import Estimate
-from tradearena.risk.audit import RiskState
+from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Account, Array, Decision, Panel
 
 seeds = st.integers(0, 2**32 - 1)

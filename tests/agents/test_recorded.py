@@ -112,11 +112,18 @@ def test_every_decision_repeats_the_last_row_since_the_decision_before(tmp_path_
 def test_the_first_row_decides_where_the_episode_starts(csv):
     early, late = csv("timestamp,S0", f"{ends(3)},0.5"), csv("timestamp,S0", f"{ends(31, -3)},0.5", name="late.csv")
     panel = walk(1, 60)
-    assert plan(panel, open_agent(f"decisions:{early}")).span.first == 20  # not before it is warm
+    assert plan(panel, open_agent(f"decisions:{early}")).span.first == 3  # a recorded agent needs no warm-up
     assert plan(panel, open_agent(f"decisions:{late}")).span.first == 31
     with pytest.raises(UsageError, match="no decision fits"):
         plan(first := walk(1, 30), open_agent(f"decisions:{late}")).span  # noqa: B018
     assert len(first) == 30
+
+
+def test_an_episode_may_start_at_the_first_bar_there_is(csv):
+    steps = play(csv("timestamp,S0", "2023-01-01,0.5"), first=0, policy=TIGHT)
+    assert list(steps) == list(range(39))
+    assert list(asked(steps)) == [0]
+    assert steps[0].short
 
 
 def test_rows_from_before_the_first_decision_are_in_force_at_it(csv):

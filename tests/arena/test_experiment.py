@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 
+import duckdb
 import numpy as np
 import pytest
 from stage import FREE, TIGHT, asked, episode, plan, walk
@@ -209,8 +211,6 @@ def test_an_agent_that_raises_does_not_keep_the_others_from_running(path):
 def test_a_record_that_does_not_come_out_the_same_again_ends_in_an_error_that_names_the_bar(path):
     calls = Calls()
     experiment.run(made(calls), path, progress=lambda _a, done, _n: done == 10)
-    import duckdb
-
     with duckdb.connect(str(path)) as db:
         db.execute("UPDATE step SET rationale = 'planted' WHERE t = 4")
     outcome = experiment.run(made(calls), path)
@@ -315,8 +315,6 @@ def test_the_manifest_says_what_made_the_episode_and_not_where(path):
     manifest = only(path).manifest
     assert {"tradearena", "python", "numpy", "daqp", "duckdb", "processor", "revision", "dirty"} <= set(manifest)
     said = repr(manifest)
-    import socket
-
     assert socket.gethostname() not in said
     assert str(path.parent) not in said
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from strategies import covariance_of, seeds
 
 from tradearena.policy import Limits
-from tradearena.risk.audit import RiskState, audit
+from tradearena.risk.audit import audit
+from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Decision, Finding
 
 

@@ -124,8 +124,10 @@ def run(
         now: for the times on record.
 
     Raises:
+        UsageError: the window holds no decision.
         StoreError: the file cannot be written, or holds another experiment.
     """
+    span = plan.span
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
@@ -135,7 +137,7 @@ def run(
         failure: TradeArenaError | None = None
         wrote = False
         for candidate, seed in product(plan.candidates, plan.seeds):
-            row = _episode_row(plan, candidate, seed, known, again=again, now=now())
+            row = _episode_row(span, candidate, seed, known, again=again, now=now())
             ids.append(row["id"])
             held = known.get(row["id"])
             if held is not None and held.status in DONE:
@@ -226,11 +228,10 @@ def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
 
 
 def _episode_row(
-    plan: Plan, candidate: Candidate, seed: int, known: dict[str, EpisodeRow], *, again: bool, now: datetime
+    span: Span, candidate: Candidate, seed: int, known: dict[str, EpisodeRow], *, again: bool, now: datetime
 ) -> dict[str, Any]:
     """The episode's row, as a new replicate where one is asked for and all before have ended; one that was cut short
     is taken up instead."""
-    span = plan.span
     row: dict[str, Any] = {
         "agent": candidate.card.name,
         "card": candidate.card.model_dump_json(),

@@ -1,63 +1,18 @@
-"""The audit: a decision and the state it was made in come in, approved weights and findings go out. Nothing else
-happens here, and auditing what was approved changes nothing.
+"""The audit: a decision and the state it was made in come in, a report goes out: approved weights, findings, exposures.
 
-Two parts, so that no limit undoes another:
-
-1. State limits, the map C: elementwise (tradable, short, single name), then per set (sector, where there are two or
-   more of them; coupled cluster), then whole-vector scalings (gross, net, volatility, reference risk). No step grows a
-   weight or turns its sign, so each keeps what the ones before it established. The weights that meet all of them form
-   a convex set F.
-2. Trade limits: base = C(current) are the forced reductions, exempt from turnover and liquidity. The answer is
-   base + theta (C(intent) - base) with the largest theta in [0, 1] that meets both: a point between two points of F.
-
-A held symbol that cannot be traded now is pinned: it keeps its weight, counts against every limit, and what it alone
-exceeds is not held against the rest.
+Nothing else happens here, and auditing what was approved changes nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tradearena.policy import Limits
-from tradearena.values import TOLERANCE, Array, Decision, Exposures, Finding, Labels, Mask, RiskReport, Scope, Severity
-
-Report = Callable[[Finding], None]
-
-
-@dataclass(frozen=True, slots=True)
-class RiskState:
-    """What the audit needs to know at the close of a bar. Arrays are [N] unless said otherwise.
-
-    Attributes:
-        symbols: names, for the findings.
-        current: weights held, orders in flight included.
-        tradable: symbols whose bar traded.
-        covariance: [N, N] of returns per bar.
-        reference: weights of the reference portfolio.
-        sectors: sector label per symbol; `sector_names` names them.
-        clusters: coupled-cluster label per symbol.
-        liquidity: largest trade per symbol in weight units; None where the policy sets no such limit.
-        drawdown: fall of NAV from its peak, as a fraction.
-        halted: the kill switch is on.
-        bars_per_year: to annualise volatility.
-    """
-
-    symbols: tuple[str, ...]
-    current: Array
-    tradable: Mask
-    covariance: Array
-    reference: Array
-    sectors: Labels
-    sector_names: tuple[str, ...]
-    clusters: Labels
-    liquidity: Array | None
-    drawdown: float
-    halted: bool
-    bars_per_year: float
+from tradearena.risk.limits import LimitSet, Report
+from tradearena.risk.state import RiskState
+from tradearena.values import TOLERANCE, Array, Decision, Exposures, Finding, RiskReport
 
 
 def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:
@@ -75,11 +30,10 @@ def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:
     findings: list[Finding] = []
     keep = _keeps(decision, limits, findings.append)
     intent = state.current if decision.target is None else decision.target
-    audited = _Audited(state, limits)
-    approved = audited.approve(state.current if keep else intent, findings.append)
-    exposures = audited.exposures(approved)
-    _flags(exposures, limits, findings.append)
-    return RiskReport(intent=intent, approved=approved, findings=tuple(findings), exposures=exposures)
+    approved = LimitSet(state, limits).approve(state.current if keep else intent, findings.append)
+    measured = exposures(approved, state)
+    _flags(measured, limits, findings.append)
+    return RiskReport(intent=intent, approved=approved, findings=tuple(findings), exposures=measured)
 
 
 def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
@@ -89,7 +43,7 @@ def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
             weight = float(stated)
         except ValueError:
             weight = math.nan
-        report(Finding("validity", "symbol", name, weight, 0.0, 0.0, "major"))
+        report(Finding("validity", "symbol", name, weight, 0.0, 0.0, "flag" if weight == 0.0 else "major"))
     if decision.status in ("fallback", "error"):
         report(Finding("reply", "portfolio", decision.status, math.nan, math.nan, math.nan, "critical"))
         return True
@@ -100,202 +54,31 @@ def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
     return False
 
 
-class _Audited:
-    """One audit in progress: the pins, and the risk they carry, are worked out once."""
-
-    def __init__(self, state: RiskState, limits: Limits) -> None:
-        self.state, self.limits = state, limits
-        stuck = ~state.tradable
-        self.untradable = stuck if stuck.any() else None
-        held = stuck & (state.current != 0.0)
-        self.pinned = held if self.untradable is not None and held.any() else None
-        self.pins = np.where(held, state.current, 0.0) if self.pinned is not None else np.zeros_like(state.current)
-        self.risk_limits = tuple(self._risk_limits())
-
-    def _risk_limits(self) -> Iterator[tuple[str, float]]:
-        """Volatility limits a year: the policy's own, and the one relative to the reference."""
-        state, limits = self.state, self.limits
-        if limits.volatility is not None:
-            yield "volatility", limits.volatility
-        if limits.reference_risk is not None and state.reference.any():  # a reference without weight is no yardstick
-            variance = float(state.reference @ state.covariance @ state.reference)
-            yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
-
-    def approve(self, intent: Array, report: Report) -> Array:
-        """The approved weights [N] for an intent [N]."""
-        state, limits = self.state, self.limits
-        if self.pinned is not None:
-            for i in np.flatnonzero(self.pinned & (np.abs(intent - state.current) > TOLERANCE)):
-                held = float(state.current[i])
-                report(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
-        base = self.state_limits(self._free(state.current), _silent)
-        if state.halted:
-            severity: Severity = "critical" if np.abs(self._free(intent)).max(initial=0.0) > TOLERANCE else "flag"
-            report(Finding("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, severity))
-            return self.pins.copy()
-        target = self.state_limits(self._free(intent), report)
-        theta = self._trade_limits(target - base, report)
-        free = target if theta == 1.0 else base + theta * (target - base)
-        return free if self.pinned is None else free + self.pins
-
-    def _free(self, weights: Array) -> Array:
-        return weights if self.pinned is None else np.where(self.pinned, 0.0, weights)
-
-    # ------------------------------------------------------------------ state limits: the map C
-
-    def state_limits(self, weights: Array, report: Report) -> Array:
-        """The map C on free weights [N] (0 where pinned)."""
-        weights = self._elementwise(weights, report)
-        limits, state = self.limits, self.state
-        if limits.sector is not None and len(state.sector_names) > 1:
-            weights = self._sets("sector", weights, state.sectors, state.sector_names, limits.sector, report)
-        if limits.cluster is not None:
-            weights = self._sets("cluster", weights, state.clusters, None, limits.cluster, report)
-        return self._scalings(weights, report)
-
-    def _elementwise(self, weights: Array, report: Report) -> Array:
-        limits = self.limits
-        if self.untradable is not None:
-            weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, report)
-        if not limits.allow_short and weights.min(initial=0.0) < 0.0:
-            weights = self._bound("short", weights, np.maximum(weights, 0.0), 0.0, report)
-        cap = limits.single_name
-        if cap is not None and np.abs(weights).max(initial=0.0) > cap + TOLERANCE:
-            bounded = np.where(np.abs(weights) > cap + TOLERANCE, np.copysign(cap, weights), weights)
-            weights = self._bound("single-name", weights, bounded, cap, report)
-        return weights
-
-    def _bound(self, rule: str, before: Array, after: Array, limit: float, report: Report) -> Array:
-        if report is not _silent:
-            for i in np.flatnonzero(np.abs(before - after) > TOLERANCE):
-                name, proposed, approved = self.state.symbols[i], float(before[i]), float(after[i])
-                report(_changed(rule, "symbol", name, proposed, approved, limit))
-        return after
-
-    def _sets(
-        self, rule: str, weights: Array, labels: Labels, names: Sequence[str] | None, limit: float, report: Report
-    ) -> Array:
-        """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
-        is coupled to nobody."""
-        gross = np.bincount(labels, np.abs(weights))
-        if float(gross.max()) <= limit + TOLERANCE and self.pinned is None:
-            return weights
-        stuck = np.bincount(labels, np.abs(self.pins))
-        room = np.maximum(limit - stuck, 0.0)
-        over = gross > room + TOLERANCE
-        if names is None:
-            over &= np.bincount(labels) > 1
-        if not over.any():
-            return weights
-        for g in np.flatnonzero(over).tolist():
-            if report is not _silent:
-                name = names[g] if names is not None else self._members(labels, g)
-                proposed, approved = float(gross[g] + stuck[g]), float(room[g] + stuck[g])
-                report(_changed(rule, "group", name, proposed, approved, limit))
-        factor = np.where(over, room / np.where(over, gross, 1.0), 1.0)
-        scaled: Array = weights * factor[labels]
-        return scaled
-
-    def _members(self, labels: Labels, label: int) -> str:
-        return "+".join(self.state.symbols[i] for i in np.flatnonzero(labels == label))
-
-    def _scalings(self, weights: Array, report: Report) -> Array:
-        limits, pins = self.limits, self.pins
-        if limits.gross is not None:
-            gross, stuck = float(np.abs(weights).sum()), float(np.abs(pins).sum())
-            room = max(limits.gross - stuck, 0.0)
-            if gross > room + TOLERANCE:
-                report(_changed("gross", "portfolio", "", gross + stuck, room + stuck, limits.gross))
-                weights = weights * (room / gross)
-        if limits.net is not None:
-            net, stuck = float(weights.sum()), float(pins.sum())
-            bound = min(max(net + stuck, min(-limits.net, stuck)), max(limits.net, stuck))
-            if abs(net + stuck - bound) > TOLERANCE:
-                room = bound - stuck
-                report(_changed("net", "portfolio", "", net + stuck, room + stuck, limits.net))
-                weights = weights * (room / net)
-        return self._volatilities(weights, report) if self.risk_limits else weights
-
-    def _volatilities(self, weights: Array, report: Report) -> Array:
-        """For each limit the largest factor s in [0, 1] with volatility(pins + s * weights) within it, or within what
-        the pins carry alone: the positive root of a s² + 2 b s + c = bound²."""
-        year, factor = self.state.bars_per_year, 1.0
-        risk = self.state.covariance @ weights
-        a, b, c = float(weights @ risk) * year, 0.0, 0.0
-        if self.pinned is not None:
-            b = float(self.pins @ risk) * year
-            c = max(float(self.pins @ self.state.covariance @ self.pins) * year, 0.0)
-        for rule, limit in self.risk_limits:
-            volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(c))
-            if volatility > bound + TOLERANCE:
-                room = bound * bound - c
-                root = math.sqrt(max(b * b + a * room, 0.0))
-                # One number in two forms: here neither cancels nor divides by zero.
-                s = min(max(room / (root + b) if b > 0 else (root - b) / a, 0.0), 1.0)
-                report(_changed(rule, "portfolio", "", volatility, bound, limit))
-                a, b, factor = a * s * s, b * s, factor * s
-        return weights if factor == 1.0 else weights * factor
-
-    # ------------------------------------------------------------------ trade limits
-
-    def _trade_limits(self, move: Array, report: Report) -> float:
-        """Largest theta in [0, 1] such that theta * move meets turnover and liquidity."""
-        theta, limits, size = 1.0, self.limits, np.abs(move)
-        if limits.turnover is not None:
-            turnover = 0.5 * (float(size.sum()) + abs(float(move.sum())))  # the larger of bought and sold
-            if turnover > limits.turnover + TOLERANCE:
-                theta = limits.turnover / turnover
-                report(_changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
-        room = self.state.liquidity
-        if room is not None:
-            traded = theta * size
-            over = traded > room + TOLERANCE
-            if over.any():
-                ratios = np.divide(room, traded, out=np.full_like(size, np.inf), where=over)
-                i = int(ratios.argmin())
-                proposed, limit = float(traded[i]), float(room[i])
-                report(_changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
-                theta *= float(ratios[i])
-        return theta
-
-    # ------------------------------------------------------------------ measurements
-
-    def exposures(self, weights: Array) -> Exposures:
-        """Exposures of weights [N]: the effective number of bets is the squared diversification ratio (Choueifaty,
-        Froidure & Reynier 2013, section 3): (|w|'sigma)² / w'Sigma w; 0 for an empty portfolio."""
-        size = np.abs(weights)
-        gross = float(size.sum())
-        covariance = self.state.covariance
-        variance = max(float(weights @ covariance @ weights), 0.0)
-        weighted = float(size @ np.sqrt(covariance.diagonal()))
-        return Exposures(
-            gross=gross,
-            net=float(weights.sum()),
-            volatility=math.sqrt(variance * self.state.bars_per_year),
-            herfindahl=float(np.square(size / gross).sum()) if gross > 0 else 0.0,
-            effective_bets=weighted**2 / variance if variance > 0 else 0.0,
-            distance=float(np.abs(weights - self.state.reference).sum()),
-        )
+def exposures(weights: Array, state: RiskState) -> Exposures:
+    """Exposures of weights [N]: the effective number of bets is the squared diversification ratio (Choueifaty,
+    Froidure & Reynier 2013, section 3): (|w|'sigma)² / w'Sigma w; 0 for an empty portfolio."""
+    size = np.abs(weights)
+    gross = float(size.sum())
+    covariance = state.covariance
+    variance = max(float(weights @ covariance @ weights), 0.0)
+    weighted = float(size @ np.sqrt(covariance.diagonal()))
+    return Exposures(
+        gross=gross,
+        net=float(weights.sum()),
+        volatility=math.sqrt(variance * state.bars_per_year),
+        herfindahl=float(np.square(size / gross).sum()) if gross > 0 else 0.0,
+        effective_bets=weighted**2 / variance if variance > 0 else 0.0,
+        distance=float(np.abs(weights - state.reference).sum()),
+    )
 
 
-def _flags(exposures: Exposures, limits: Limits, report: Report) -> None:
+def _flags(measured: Exposures, limits: Limits, report: Report) -> None:
     """What is worth saying though it changes nothing."""
     watched = (
-        ("herfindahl", exposures.herfindahl, limits.herfindahl, 1),
-        ("effective-bets", exposures.effective_bets, limits.effective_bets, -1),
-        ("distance", exposures.distance, limits.distance, 1),
+        ("herfindahl", measured.herfindahl, limits.herfindahl, 1),
+        ("effective-bets", measured.effective_bets, limits.effective_bets, -1),
+        ("distance", measured.distance, limits.distance, 1),
     )
     for rule, value, limit, sign in watched:
-        if limit is not None and exposures.gross > 0 and sign * (value - limit) > TOLERANCE:
+        if limit is not None and measured.gross > 0 and sign * (value - limit) > TOLERANCE:
             report(Finding(rule, "portfolio", "", value, value, limit, "flag"))
-
-
-def _changed(rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float) -> Finding:
-    """A finding that changed weights: minor up to a quarter beyond its limit, major above."""
-    excess = abs(proposed) - abs(limit)
-    severity: Severity = "minor" if excess <= 0.25 * abs(limit) else "major"
-    return Finding(rule, scope, name, proposed, approved, limit, severity)
-
-
-def _silent(_finding: Finding) -> None:
-    """What the forced reductions report: nothing, they are not the decision's doing."""

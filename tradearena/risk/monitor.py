@@ -10,8 +10,8 @@ import numpy as np
 from tradearena.policy import Limits
 from tradearena.portfolio.covariance import correlation
 from tradearena.portfolio.reference import Estimate
-from tradearena.risk.audit import RiskState
 from tradearena.risk.clusters import coupled_clusters
+from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Account, Array, Labels, Panel
 
 ENOUGH = 20

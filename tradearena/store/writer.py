@@ -41,6 +41,7 @@ class Writer:
         self._recorders: dict[str, Recorder] = {}
         self._setup: bytes | None = None
         self._due = clock() + GROUP
+        self._clear()  # what a killed run may have left
 
     def create(self, experiment: dict[str, Any], panel: Panel, now: datetime) -> None:
         """Begin the file: schema, set-up and bars. It is made aside and takes its name when it is whole, so that a run
@@ -126,7 +127,6 @@ class Writer:
     @contextmanager
     def _replacement(self) -> Iterator[None]:
         """What is written aside takes the file's place at once, or leaves no trace."""
-        self._clear()
         try:
             yield
             os.replace(self._aside, self.path)

@@ -1,0 +1,254 @@
+"""Whatever stops a run, the same command takes it up and ends with the root hash of an undisturbed run."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+
+from tradearena.cli import main
+from tradearena.errors import StoreError
+from tradearena.store.reader import Reader
+from tradearena.store.seal import seal_of
+
+SLOW = '''"""Two milliseconds a step: long enough for several commits."""
+import time
+
+def ask(seen):
+    time.sleep(0.002)
+    return {symbol: (1 + (seen.t + i) % 5) / 40 for i, symbol in enumerate(seen.symbols)}
+'''
+
+MAIN = "from tradearena.cli import main; main()"
+STEPS = 450
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kill")
+    (folder / "slow_agent.py").write_text(SLOW)
+    return folder
+
+
+def command(*arguments, out="mine.duckdb", before=""):
+    run = ["run", "--agent", "python:slow_agent:ask", "--steps", str(STEPS), "--json", "--out", out, *arguments]
+    return [sys.executable, "-c", before + MAIN, *run]
+
+
+def start(folder, *arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        command(*arguments, **options), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment,
+    )  # fmt: skip
+
+
+def finish(process):
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def root_of(out):
+    (episode,) = json.loads(out)["episodes"]
+    return episode["root_hash"]
+
+
+@pytest.fixture(scope="module")
+def calm(workplace):
+    """An undisturbed run: its root hash, its links, and everything that its seal is of but the clock."""
+    code, out, err = finish(start(workplace, out="calm.duckdb"))
+    assert code == 0, err
+    path = workplace / "calm.duckdb"
+    return root_of(out), on_file(path), content(path)
+
+
+def on_file(path):
+    """Links of the steps on file; none where there is no file yet."""
+    if not path.exists():
+        return []
+    with Reader(path) as reader:
+        rows = reader.episodes()
+        return reader.recorded(rows[0].id).hashes if rows else []
+
+
+def content(path):
+    """Every row of every table, without times of day and seals."""
+    left_out = {
+        "episode": "manifest, started_at, finished_at, seal", "experiment": "created_at", "step": "latency",
+        "migration": "applied_at", "bars": 'start, "end"',
+    }  # fmt: skip
+    found = {}
+    with duckdb.connect(str(path), read_only=True) as db:
+        for (table,) in db.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall():
+            columns = f"* EXCLUDE ({left_out[table]})" if table in left_out else "*"
+            found[table] = db.execute(f'SELECT {columns} FROM "{table}" ORDER BY ALL').fetchall()
+    return found
+
+
+def sealed(path):
+    with Reader(path) as reader:
+        (row,) = reader.episodes()
+        return row.status == "complete" and row.seal == seal_of(reader.db, row.id)
+
+
+@pytest.fixture
+def here(fresh, monkeypatch, capsys):
+    """The same command in this process, which saves its start."""
+
+    def run():
+        monkeypatch.chdir(fresh)
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setattr(sys, "argv", ["tradearena", *command()[3:]])
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code == 0  # noqa: PT017
+        sys.modules.pop("slow_agent", None)
+        return root_of(capsys.readouterr().out)
+
+    return run
+
+
+def disturbed(folder, calm, kills, seed):
+    """Kill a run at random moments and start it again each time, until one comes through."""
+    path, dice = folder / "mine.duckdb", random.Random(seed)
+    had = 0
+    for _ in range(kills):
+        process = start(folder)
+        time.sleep(dice.uniform(0.2, 2.0))
+        process.send_signal(signal.SIGKILL)
+        code, out, _ = finish(process)
+        kept = on_file(path)
+        assert kept == calm[1][: len(kept)]  # a beginning of it, and no step twice
+        assert len(kept) >= had  # nothing that was there is lost
+        had = len(kept)
+        if code == 0:  # it was faster than the killer
+            assert root_of(out) == calm[0]
+    code, out, err = finish(start(folder))
+    assert code == 0, err
+    assert root_of(out) == calm[0]
+    assert content(path) == calm[2]
+    assert sealed(path)
+    assert not path.with_name("mine.duckdb.wal").exists()
+    assert not path.with_name("mine.duckdb.new").exists()
+
+
+@pytest.fixture
+def fresh(workplace, tmp_path):
+    (tmp_path / "slow_agent.py").write_text((workplace / "slow_agent.py").read_text())
+    return tmp_path
+
+
+def test_a_run_killed_three_times_ends_as_if_nothing_had_happened(fresh, calm):
+    disturbed(fresh, calm, 3, seed=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_killed_ten_times_ends_as_if_nothing_had_happened(fresh, calm, seed):
+    disturbed(fresh, calm, 10, seed)
+
+
+KILLING = """
+import os, signal
+replace, calls = os.replace, []
+def killing(*paths):
+    calls.append(paths)
+    if len(calls) == {call} and not {after}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
+    if len(calls) == {call}:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.replace = killing
+import tradearena.store.writer as writer
+writer.WASTE = -1.0  # rewrite the file whatever it looks like
+"""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", [1, 2], ids=["the file is begun", "the file is rewritten"])
+def test_a_kill_while_one_file_takes_the_place_of_another_costs_nothing(fresh, calm, here, call, after):
+    code, _, err = finish(start(fresh, before=KILLING.format(call=call, after=after)))
+    assert code == -signal.SIGKILL, err
+    path = fresh / "mine.duckdb"
+    assert path.exists() == (call == 2 or after)
+    assert on_file(path) == (calm[1] if call == 2 else [])
+    assert here() == calm[0]
+    assert sealed(path)
+    assert sorted(each.name for each in fresh.glob("mine.duckdb*")) == ["mine.duckdb"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(fresh, calm, here, number):
+    path = fresh / "mine.duckdb"
+    process = start(fresh)
+    while not on_file_while_running(path):
+        time.sleep(0.05)
+    process.send_signal(number)
+    code, out, err = finish(process)
+    assert code == 130, err
+    said = json.loads(out)
+    assert said["error"].startswith("stopped before the decision of bar ")
+    (episode,) = said["episodes"]
+    assert (episode["status"], episode["root_hash"]) == ("interrupted", None)
+    assert 0 < episode["steps"] < STEPS
+    assert "stopping after this step" in err
+    assert "Traceback" not in err
+    assert on_file(path) == calm[1][: episode["steps"]]
+    assert here() == calm[0]
+
+
+def on_file_while_running(path):
+    """Steps on file of a run that may be writing just now."""
+    try:
+        return on_file(path)
+    except StoreError:
+        return []
+
+
+def test_other_processes_read_along_and_the_run_does_not_mind(fresh, calm):
+    path, process, seen = fresh / "mine.duckdb", start(fresh), []
+    while process.poll() is None:
+        if path.exists():
+            seen.append(len(on_file(path)))
+        time.sleep(0.02)
+    code, out, err = finish(process)
+    assert (code, root_of(out)) == (0, calm[0]), err
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+
+
+def test_two_runs_of_one_file_do_not_mix(fresh, calm):
+    first = start(fresh)
+    while not (fresh / "mine.duckdb").exists():
+        time.sleep(0.05)
+    code, out, _ = finish(start(fresh))
+    assert code == 1
+    assert "another run is writing this file" in json.loads(out)["error"]
+    code, out, err = finish(first)
+    assert (code, root_of(out)) == (0, calm[0]), err
+
+
+def test_the_root_hash_does_not_depend_on_the_process(workplace, calm):
+    roots = set()
+    for seed in ("0", "4711"):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONHASHSEED": seed,
+            "TZ": "Asia/Tokyo",
+        }
+        out = f"hash-{seed}.duckdb"
+        done = subprocess.run(
+            command(out=out), cwd=workplace, env=environment, capture_output=True, text=True, check=True
+        )  # fmt: skip
+        roots.add(root_of(done.stdout))
+        Path(workplace / out).unlink()
+    assert roots == {calm[0]}
