@@ -34,8 +34,8 @@ from tradearena.market.dataset import open_dataset
 from tradearena.market.synthetic import Design
 from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
+from tradearena.panel import Array
 from tradearena.store.schema import TABLES
-from tradearena.values import Array
 
 SYMBOLS, SECTORS = 51, 8
 

@@ -19,10 +19,11 @@ from tradearena.arena.experiment import Plan
 from tradearena.market.card import DatasetCard
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window
+from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, next_link
-from tradearena.values import Account, Array, Decision, Fill, Mark, Observation, Panel, Step
+from tradearena.values import Account, Decision, Fill, Mark, Observation, Step
 
 FREE = Policy(name="free", limits=Limits(allow_short=True))
 """Nothing is clipped and nothing costs."""

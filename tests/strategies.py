@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits
 from tradearena.portfolio.reference import Estimate
 from tradearena.risk.state import RiskState
-from tradearena.values import TOLERANCE, Account, Array, Decision, Panel
+from tradearena.values import TOLERANCE, Account, Decision
 
 seeds = st.integers(0, 2**32 - 1)
 

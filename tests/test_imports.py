@@ -13,7 +13,7 @@ import tradearena
 ROOT = Path(tradearena.__file__).parent
 
 ORDER = (
-    {"", "errors", "rooms", "cards", "policy", "values"},  # "" is tradearena/__init__.py: the version
+    {"", "errors", "rooms", "cards", "policy", "panel", "values"},  # "" is tradearena/__init__.py: the version
     {"portfolio"},
     {"market", "risk", "execution", "agents"},
     {"store"},

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from strategies import market, seeds, terms_of
 
 from tradearena.execution.ledger import DUST, Ledger
+from tradearena.panel import Array, Panel
 from tradearena.policy import Execution
-from tradearena.values import CAUSES, Account, Array, Fill, Panel
+from tradearena.values import CAUSES, Account, Fill
 
 often = settings(max_examples=2000)
 sometimes = settings(max_examples=400)

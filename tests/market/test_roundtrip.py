@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradearena.market.dataset import open_dataset
-from tradearena.values import Panel
+from tradearena.panel import Panel
 
 FIELDS = ("open", "high", "low", "close", "volume")
 PRICE = st.floats(1e-3, 1e6)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tradearena.errors import UsageError
 from tradearena.market.window import Span, Window
-from tradearena.values import Panel
+from tradearena.panel import Panel
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tradearena.panel import Panel
 from tradearena.policy import Reference
 from tradearena.portfolio.covariance import ledoit_wolf
 from tradearena.portfolio.mean import shrunk_mean
 from tradearena.portfolio.optimiser import mean_variance
 from tradearena.portfolio.reference import UNKNOWN_VARIANCE, RollingMarkowitz
-from tradearena.values import Panel
 
 
 def bars(T=80, N=6, seed=0):

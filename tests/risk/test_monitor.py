@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import account_of, estimate_of, market, panel_of, seeds
 
+from tradearena.panel import Panel
 from tradearena.policy import Limits, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.monitor import ENOUGH, RiskMonitor
-from tradearena.values import Panel
 
 
 def flat(bars, n=1):

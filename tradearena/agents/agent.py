@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tradearena.values import Array, Decision, Observation
+from tradearena.panel import Array
+from tradearena.values import Decision, Observation
 
 
 class Agent(Protocol):

@@ -13,10 +13,11 @@ from pydantic import Field
 
 from tradearena.agents.agent import Seat
 from tradearena.cards import Card
+from tradearena.panel import Array, Mask
 from tradearena.portfolio.covariance import ledoit_wolf
 from tradearena.portfolio.optimiser import mean_variance
 from tradearena.portfolio.risk_parity import risk_parity
-from tradearena.values import Array, Decision, Mask, Observation
+from tradearena.values import Decision, Observation
 
 Lookback = Annotated[int, Field(ge=2)]
 Share = Annotated[float, Field(gt=0, le=1)]

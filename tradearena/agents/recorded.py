@@ -17,7 +17,8 @@ import numpy as np
 
 from tradearena.agents.answer import stated
 from tradearena.errors import DataError
-from tradearena.values import Decision, Observation, Times
+from tradearena.panel import Times
+from tradearena.values import Decision, Observation
 
 _STAMPS = ("timestamp", "time", "date", "datetime")
 _EXTRA = ("rationale", "confidence")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Array, Panel, ratio
+from tradearena.panel import Array, Panel, ratio
 
 INTENT, APPROVED, REFERENCE = range(3)
 

@@ -15,12 +15,13 @@ from tradearena.arena.books import PaperBooks
 from tradearena.errors import AgentError, Interrupted
 from tradearena.execution.ledger import Ledger
 from tradearena.market.window import Span
+from tradearena.panel import Panel
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.audit import audit
 from tradearena.risk.monitor import RiskMonitor
 from tradearena.store.chain import observation_digest
-from tradearena.values import Decision, Fill, Mark, Observation, Panel, Step
+from tradearena.values import Decision, Fill, Mark, Observation, Step
 
 Ending: TypeAlias = Literal["complete", "ruined"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Decision, Fill, Mark, Panel, Step, Trajectory
+from tradearena.panel import Panel
+from tradearena.values import Decision, Fill, Mark, Step, Trajectory
 
 
 class Tally:

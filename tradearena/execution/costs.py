@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tradearena.panel import Array, ratio
 from tradearena.policy import Execution
-from tradearena.values import Array, ratio
 
 _BPS = 1e-4
 

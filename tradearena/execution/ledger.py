@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradearena.execution.costs import Costs, costs
+from tradearena.panel import Array, Panel, ratio
 from tradearena.policy import Execution
-from tradearena.values import CAUSES, Account, Array, Fill, Panel, ratio
+from tradearena.values import CAUSES, Account, Fill
 
 DUST = 1e-9
 """Orders worth less than this fraction of NAV are rounding, not intent, and are not sent."""

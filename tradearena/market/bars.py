@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tradearena.market.card import iso
-from tradearena.values import Array, Mask, Times
+from tradearena.panel import Array, Mask, Times
 
 FIELDS = ("open", "high", "low", "close", "volume")
 

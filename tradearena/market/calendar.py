@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tradearena.errors import DataError
 from tradearena.market.bars import Bars, Remark
 from tradearena.market.card import DAY, DatasetCard, iso
-from tradearena.values import Mask, Panel, Times
+from tradearena.panel import Mask, Panel, Times
 
 FEWEST = 3
 """Fewer bars than this give no two returns."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from tradearena.cards import Card
-from tradearena.values import Times
+from tradearena.panel import Times
 
 Label: TypeAlias = Literal["start", "end"]
 Calendar: TypeAlias = Literal["intersection", "union"]

@@ -14,7 +14,7 @@ import numpy as np
 from tradearena.errors import DataError
 from tradearena.market.bars import FIELDS, Bars, Remark
 from tradearena.market.card import DAY, frequency_of
-from tradearena.values import Mask, Times
+from tradearena.panel import Mask, Times
 
 RARE = 0.01
 """An offset from the grid in less than this share of the bars is no bar of this dataset."""

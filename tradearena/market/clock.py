@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from tradearena.values import Mask, Times
+from tradearena.panel import Mask, Times
 
 
 def to_utc(local: Times, zone: ZoneInfo) -> tuple[Times, Mask]:

@@ -21,7 +21,7 @@ from tradearena.market.clock import instant
 from tradearena.market.reading import read_bars
 from tradearena.market.remarks import look
 from tradearena.market.table import SUFFIXES
-from tradearena.values import Mask, Panel
+from tradearena.panel import Mask, Panel
 
 ROOM = "market_data"
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tradearena.market.card import iso
 from tradearena.market.dataset import Dataset
-from tradearena.values import Array, Panel
+from tradearena.panel import Array, Panel
 
 TOP_PAIRS = 10
 

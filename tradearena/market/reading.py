@@ -14,7 +14,7 @@ from tradearena.market.bars import FIELDS, Bars, Remark
 from tradearena.market.clock import to_local, to_utc
 from tradearena.market.layout import layout_of
 from tradearena.market.table import opened
-from tradearena.values import Array, Mask, Times
+from tradearena.panel import Array, Mask, Times
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tradearena.market.bars import Bars, Remark
 from tradearena.market.card import DAY, DatasetCard
 from tradearena.market.checks import counted, frequency
-from tradearena.values import Array
+from tradearena.panel import Array
 
 BODY_TOLERANCE = 1e-6
 """Open and close may leave [low, high] by this fraction: vendors round adjusted prices field by field. Beyond it the

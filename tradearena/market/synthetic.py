@@ -20,7 +20,7 @@ from datetime import date
 import numpy as np
 
 from tradearena.errors import UsageError
-from tradearena.values import Array, Times
+from tradearena.panel import Array, Times
 
 SECTORS = {
     "Technology": "TECH",

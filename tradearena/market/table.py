@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tradearena.errors import DataError
 from tradearena.market.bars import place_of
-from tradearena.values import Array, Mask, Times
+from tradearena.panel import Array, Mask, Times
 
 SUFFIXES = (".csv", ".parquet")
 

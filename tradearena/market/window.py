@@ -10,7 +10,7 @@ import numpy as np
 from tradearena.errors import UsageError
 from tradearena.market.card import iso
 from tradearena.market.clock import instant
-from tradearena.values import Panel
+from tradearena.panel import Panel
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Array
+from tradearena.panel import Array
 
 
 def ledoit_wolf(returns: Array) -> Array:

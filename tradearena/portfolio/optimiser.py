@@ -5,7 +5,7 @@ from __future__ import annotations
 import daqp
 import numpy as np
 
-from tradearena.values import Array
+from tradearena.panel import Array
 
 GAP = 1e-9
 """Largest duality gap of an answer, where the average variance (or the largest expected return) is scaled to 1."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Array
+from tradearena.panel import Array
 
 STILL = 1e-14
 """A deviation per bar up to this is the rounding of a path with constant returns, not risk."""

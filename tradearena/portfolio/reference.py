@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tradearena.panel import Array, Mask, Panel
 from tradearena.policy import Reference
 from tradearena.portfolio.covariance import ledoit_wolf
 from tradearena.portfolio.mean import shrunk_mean
 from tradearena.portfolio.optimiser import mean_variance
-from tradearena.values import Array, Mask, Panel
 
 FEWEST = 3
 """Rows of returns below which nothing is estimated: the covariance of two rows has rank one whatever the shrinkage, and

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tradearena.panel import Array
 from tradearena.portfolio.covariance import correlation
-from tradearena.values import Array
 
 TOLERANCE = 1e-10
 """Newton decrement at which the contributions count as equal."""

@@ -9,10 +9,11 @@ import math
 
 import numpy as np
 
+from tradearena.panel import Array
 from tradearena.policy import Limits
 from tradearena.risk.limits import LimitSet, Report
 from tradearena.risk.state import RiskState
-from tradearena.values import TOLERANCE, Array, Decision, Exposures, Finding, RiskReport
+from tradearena.values import TOLERANCE, Decision, Exposures, Finding, RiskReport
 
 
 def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tradearena.values import Array, Labels
+from tradearena.panel import Array, Labels
 
 
 def coupled_clusters(correlation: Array, rho: float) -> Labels:

@@ -20,9 +20,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from tradearena.panel import Array, Labels
 from tradearena.policy import Limits
 from tradearena.risk.state import RiskState
-from tradearena.values import TOLERANCE, Array, Finding, Labels, Scope, Severity
+from tradearena.values import TOLERANCE, Finding, Scope, Severity
 
 Report = Callable[[Finding], None]
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from tradearena.panel import Array, Labels, Panel
 from tradearena.policy import Limits
 from tradearena.portfolio.covariance import correlation
 from tradearena.portfolio.reference import Estimate
 from tradearena.risk.clusters import coupled_clusters
 from tradearena.risk.state import RiskState
-from tradearena.values import TOLERANCE, Account, Array, Labels, Panel
+from tradearena.values import TOLERANCE, Account
 
 ENOUGH = 20
 """Rows of returns below which each symbol stays alone: of fewer, one correlation of 0.6 in twenty looks like 0.8."""

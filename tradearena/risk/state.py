@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tradearena.values import Array, Labels, Mask
+from tradearena.panel import Array, Labels, Mask
 
 
 @dataclass(frozen=True, slots=True)

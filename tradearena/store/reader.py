@@ -14,9 +14,10 @@ import duckdb
 import numpy as np
 
 from tradearena.errors import StoreError, UnknownName
+from tradearena.panel import Array, Panel
 from tradearena.store import files
 from tradearena.store.schema import TABLES, VIEWS
-from tradearena.values import Array, Decision, Panel, Trajectory
+from tradearena.values import Decision, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}
 

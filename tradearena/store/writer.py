@@ -16,12 +16,12 @@ from typing import Any
 import duckdb
 
 from tradearena.errors import StoreError
+from tradearena.panel import Panel
 from tradearena.store import files
 from tradearena.store.columns import Buffers, Rows, Values, buffers
 from tradearena.store.recorder import Recorder
 from tradearena.store.schema import TABLES, Column, migrate
 from tradearena.store.seal import closed, rows_of, setup_of
-from tradearena.values import Panel
 
 GROUP = 0.5
 """Longest time in seconds that a scripted step waits for its commit."""
