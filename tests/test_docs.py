@@ -172,7 +172,7 @@ def test_the_method_page_names_every_rule_of_the_audit_and_every_key_of_a_policy
     from tradearena.policy import Execution, Limits, Reference
 
     text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
-    source = (ROOT / "tradearena" / "risk" / "audit.py").read_text(encoding="utf-8")
+    source = (ROOT / "tradearena" / "risk" / "limits.py").read_text(encoding="utf-8")
     table = text.split("**State limits**")[1].split("**Trade limits.**")[0]
     rules = re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
     assert len(rules) == 9
