@@ -16,9 +16,9 @@ from tradearena.errors import CardError
 
 
 class Card(BaseModel):
-    """Base of everything read from TOML: frozen, and no key that is not known."""
+    """Base of everything read from TOML: frozen, no key that is not known, no `true` that passes for the number 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 C = TypeVar("C", bound=BaseModel)

@@ -89,24 +89,18 @@ class Panel:
     def __len__(self) -> int:
         return len(self.end)
 
+    @property
+    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+        """All arrays with a row per bar, in the order of the fields."""
+        prices = (self.open, self.high, self.low, self.close)
+        return (self.start, self.end, *prices, self.volume, self.valid, self.mark, self.returns)
+
     def until(self, t: int) -> Panel:
         """The bars that have ended by the close of bar `t`, as read-only views."""
-        s = t + 1
-        return Panel(
-            self.symbols,
-            self.sectors,
-            self.start[:s],
-            self.end[:s],
-            self.open[:s],
-            self.high[:s],
-            self.low[:s],
-            self.close[:s],
-            self.volume[:s],
-            self.valid[:s],
-            self.mark[:s],
-            self.returns[:s],
-            self.bars_per_year,
-        )
+        views = [array[: t + 1] for array in self.arrays]
+        for view in views:
+            view.flags.writeable = False
+        return Panel(self.symbols, self.sectors, *views, self.bars_per_year)  # type: ignore[arg-type, call-arg]
 
     @cached_property
     def tradable(self) -> Mask:
@@ -147,3 +141,29 @@ class Panel:
     def digest(self) -> str:
         """SHA-256 of the whole panel: symbols, sectors, bars per year, times and bars."""
         return self.digests[-1].hex()
+
+
+class Seen:
+    """The bars of a panel as time uncovers them: a copy that is filled row by row.
+
+    A view that ends at bar t still leads to all bars through its `.base`. The memory behind these views holds nothing
+    that has not ended, and writing to it changes nobody else's bars.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        hidden = panel.arrays
+        shown = tuple(np.full_like(array, _UNKNOWN[array.dtype.kind]) for array in hidden)
+        self._rows = tuple(zip(hidden, shown, strict=True))
+        self._copy = Panel(panel.symbols, panel.sectors, *shown, panel.bars_per_year)  # type: ignore[arg-type, call-arg]
+        self._next = 0
+
+    def until(self, t: int) -> Panel:
+        """The bars that have ended by the close of bar `t`, as read-only views. Ask in the order of time."""
+        rows = slice(self._next, t + 1)
+        for hidden, shown in self._rows:
+            shown[rows] = hidden[rows]
+        self._next = max(self._next, t + 1)
+        return self._copy.until(t)
+
+
+_UNKNOWN = {"M": np.datetime64("NaT"), "f": np.nan, "b": False}

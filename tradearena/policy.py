@@ -50,7 +50,8 @@ class Limits(Card):
     drawdown: Fraction | None = None
     """Kill switch: a fall of NAV from its peak by this much sells everything."""
     cooldown: Bars = 20
-    """Re-entry: after this many bars trading is allowed again, and the peak starts anew at the NAV of that bar."""
+    """Re-entry: this many bars after the first decision that was halted trading is allowed again, and the peak starts
+    anew at the NAV of that bar."""
     min_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """A decision that states less confidence than this keeps the position."""
 

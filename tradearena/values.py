@@ -5,7 +5,7 @@ Shapes: N symbols, K decisions. Money is in the dataset's currency, weights are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -53,6 +53,11 @@ class Fill:
     def __post_init__(self) -> None:
         _freeze(self.ordered, self.quantity, self.price, self.commission, self.spread, self.impact, self.cause)
 
+    def copy(self) -> Fill:
+        """A copy to hand out."""
+        arrays = ("ordered", "quantity", "price", "commission", "spread", "impact", "cause")
+        return replace(self, **{name: getattr(self, name).copy() for name in arrays})
+
     @property
     def cost(self) -> float:
         """Commission, half spread and impact of all symbols together."""
@@ -91,6 +96,12 @@ class Account:
 
     def __post_init__(self) -> None:
         _freeze(self.shares, self.in_flight, self.weights, self.committed)
+
+    def copy(self) -> Account:
+        """A copy to hand out: whoever owns an array can make it writable again."""
+        arrays = ("shares", "in_flight", "weights", "committed")
+        fill = None if self.fill is None else self.fill.copy()
+        return replace(self, fill=fill, **{name: getattr(self, name).copy() for name in arrays})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +179,7 @@ class RiskReport:
 
     @property
     def gated(self) -> bool:
-        """Did a finding change weights?"""
+        """Did a rule do more than flag?"""
         return any(finding.severity != "flag" for finding in self.findings)
 
 
@@ -199,7 +210,7 @@ class Trajectory:
     """An episode as arrays: K decisions, B bars, F fills. The shape every metric is computed from.
 
     Attributes:
-        decided: [K] bars of the decisions; `intent`, `approved` [K, N]; `gated` [K]: did a finding change weights?
+        decided: [K] bars of the decisions; `intent`, `approved` [K, N].
         marked: [B] bars; `nav`, `intent_nav`, `approved_nav`, `reference_nav` [B]; `borrow` [B] fee charged.
         ordered, filled: [F] value of what was ordered and of what of it was filled, at the close of the decision.
         bought, sold, cost: [F] money at the fill; `filled_at` [F] bars.
@@ -210,7 +221,6 @@ class Trajectory:
     decided: NDArray[np.int32]
     intent: Array
     approved: Array
-    gated: Mask
     statuses: tuple[Status, ...]
     marked: NDArray[np.int32]
     nav: Array

@@ -132,11 +132,18 @@ def test_a_column_of_weights_is_not_a_row_of_weights():
     assert "AAA" in lost(pd.DataFrame({"AAA": [0.5], "BBB": [0.5]}))
 
 
-@pytest.mark.parametrize("confidence", [1.5, -0.1, math.nan, "high", None, True, [0.5]])
-def test_a_confidence_that_is_none_is_left_out(confidence):
+@pytest.mark.parametrize("confidence", [1.5, -0.1, math.nan, "high", True, [0.5]])
+def test_a_confidence_that_is_none_is_left_out_and_the_reply_counts_as_repaired(confidence):
     decision = read({"weights": {"AAA": 0.5}, "confidence": confidence})
     assert decision.confidence is None
-    assert decision.status == "ok"
+    assert decision.status == "repaired"
+    assert decision.reason == f"confidence is not a number in [0, 1]: {confidence}"
+    assert decision.target[0] == 0.5
+
+
+def test_a_confidence_may_be_left_out():
+    decision = read({"weights": {"AAA": 0.5}, "confidence": None})
+    assert (decision.confidence, decision.status) == (None, "ok")
 
 
 @pytest.mark.parametrize(("value", "kept"), [("0.25", 0.25), (0, 0.0), (1, 1.0), (np.float32(0.5), 0.5)])

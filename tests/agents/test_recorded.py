@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -136,7 +137,7 @@ def test_rows_from_before_the_first_decision_are_in_force_at_it(csv):
 @pytest.mark.parametrize(
     ("stamp", "zone", "bar"),
     [
-        ("2024-01-23", "UTC", 21),
+        ("2024-01-22", "UTC", 21),  # a date is the end of its day
         ("2024-01-23 00:00:00", "UTC", 21),
         ("2024-01-23 00:00:01", "UTC", 22),
         ("2024-01-22 19:00:00", "America/New_York", 21),  # midnight UTC
@@ -165,13 +166,13 @@ def test_parquet_stamps_mean_the_same_as_their_text(parquet, stamp):
     assert list(asked(play(path, timezone="America/New_York"))) == [21]
 
 
-def test_a_date_is_the_midnight_that_begins_it(parquet):
-    path = parquet("SELECT DATE '2024-01-23' AS date, 0.5 AS \"S0\"")
+def test_a_date_is_the_midnight_that_ends_it(parquet):
+    path = parquet("SELECT DATE '2024-01-22' AS date, 0.5 AS \"S0\"")
     assert list(asked(play(path))) == [21]
 
 
 def test_the_ending_of_a_file_may_be_in_capitals(parquet):
-    path = parquet("SELECT DATE '2024-01-23' AS date, 0.5 AS \"S0\"", "MINE.PARQUET")
+    path = parquet("SELECT DATE '2024-01-22' AS date, 0.5 AS \"S0\"", "MINE.PARQUET")
     assert list(asked(play(path))) == [21]
 
 
@@ -334,3 +335,26 @@ def test_a_recording_is_an_observation_of_nobodys_future(csv):
     whole = csv("timestamp,S0", *(f"{ends(t)},{t / 100}" for t in range(20, 39)))
     part = csv("timestamp,S0", *(f"{ends(t)},{t / 100}" for t in range(20, 30)), name="part.csv")
     assert {t: w for t, w in asked(play(whole)).items() if t < 30} == asked(play(part))
+
+
+def test_what_never_applies_is_counted(csv):
+    file = csv("timestamp,S0", "2024-01-22 12:00,1", "2024-01-22 13:00,1", "2024-01-23 12:00,1", "2031-01-01 00:00,1")
+    ends = np.array(["2024-01-23", "2024-01-24"], dtype="datetime64[us]")
+    said = read_recording(file, "UTC").unheard(ends)
+    assert said == (
+        "of 4 recorded decisions 1 were superseded by a later one before a bar ended and 1 come after the last decision"
+    )
+
+
+def test_nothing_is_said_where_every_decision_applies(csv):
+    ends = np.array(["2024-01-23", "2024-01-24"], dtype="datetime64[us]")
+    assert read_recording(csv("timestamp,S0", "2024-01-22,1", "2024-01-23,1"), "UTC").unheard(ends) == ""
+
+
+def test_dates_on_daily_bars_all_apply_each_at_its_own_session(csv):
+    # Monday the 8th to Friday the 12th and the Monday after: bars end at the midnight after their session.
+    days = ["2024-01-08", "2024-01-09", "2024-01-10", "2024-01-11", "2024-01-12", "2024-01-15"]
+    ends = np.array(days, dtype="datetime64[us]") + np.timedelta64(1, "D")
+    recording = read_recording(csv("timestamp,S0", *(f"{day},0.5" for day in days)), "UTC")
+    assert recording.unheard(ends) == ""
+    np.testing.assert_array_equal(recording.times, ends)

@@ -140,7 +140,8 @@ def test_the_account_an_agent_sees_is_the_account_on_record():
     marks = {mark.t: mark for mark in record.marks}
     for observation, step in zip(seen, record.steps, strict=True):
         account = observation.account
-        assert account is step.account
+        for field in ("shares", "in_flight", "weights", "committed"):
+            np.testing.assert_array_equal(getattr(account, field), getattr(step.account, field))
         assert (account.nav, account.cash, account.owed) == marks[step.t][1:4]
         value = account.shares * observation.bars.mark[-1]
         np.testing.assert_allclose(account.weights, value / account.nav, rtol=1e-12)
@@ -157,3 +158,36 @@ def test_an_agent_that_reuses_its_answer_does_not_rewrite_the_record():
 
     record = episode(ask, walk(3, BARS), FREE, first=FIRST)
     assert [step.decision.target[0] for step in record.steps[:3]] == [0.0, 0.01, 0.02]
+
+
+def test_the_memory_behind_a_view_holds_no_bar_that_has_not_ended():
+    seen = []
+
+    def ask(observation):
+        behind = observation.bars.close.base
+        seen.append(np.isfinite(behind[observation.t + 1 :]).any() or np.isfinite(behind[: observation.t + 1]).all())
+        ahead = [array.base[observation.t + 1 :] for path, array in _arrays(observation.bars)]
+        assert all(not np.isfinite(rows).any() for rows in ahead if rows.dtype.kind == "f")
+        assert all(np.isnat(rows).all() for rows in ahead if rows.dtype.kind == "M")
+        assert not any(rows.any() for rows in ahead if rows.dtype.kind == "b")
+
+    episode(ask, walk(3, BARS), FREE, first=FIRST)
+    assert len(seen) == 39
+
+
+def test_an_agent_that_breaks_into_what_it_is_handed_changes_nothing_but_its_own_copy():
+    def honest(_observation):
+        return {"S0": 0.3, "S1": 0.3}
+
+    def thief(observation):
+        for _, array in _arrays(observation):
+            own = array
+            while isinstance(own.base, np.ndarray):
+                own = own.base
+            own.flags.writeable = True
+            own[...] = np.zeros(1, dtype=own.dtype)
+        return honest(observation)
+
+    panel = walk(3, BARS)
+    told, robbed = (episode(ask, panel, TIGHT, first=FIRST) for ask in (honest, thief))
+    assert told.links == robbed.links

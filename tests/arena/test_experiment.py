@@ -155,7 +155,7 @@ def test_a_file_is_found_by_what_it_holds(tmp_path):
 # ---------------------------------------------------------------------- taken up
 
 
-@pytest.mark.parametrize("bar", [0, 1, 20, 68])
+@pytest.mark.parametrize("bar", [0, 20, 68])
 def test_an_agent_that_raises_keeps_its_steps_and_is_taken_up_once_it_is_mended(path, undisturbed, bar):
     calls = Calls(raises_at=bar)
     outcome = experiment.run(made(calls), path)
@@ -177,7 +177,7 @@ def test_an_agent_that_raises_keeps_its_steps_and_is_taken_up_once_it_is_mended(
         assert seal_of(reader.db, row.id) == row.seal
 
 
-@pytest.mark.parametrize("stop", [0, 1, 33, 68])
+@pytest.mark.parametrize("stop", [0, 33])
 def test_a_stop_keeps_the_steps_and_the_same_call_goes_on(path, undisturbed, stop):
     calls = Calls()
     outcome = experiment.run(made(calls), path, progress=lambda _a, done, _n: done == stop)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from datetime import date
 from typing import Any, NamedTuple
 
 import pytest
 
+from tradearena import policy
+from tradearena.agents.card import open_agent
+from tradearena.arena import experiment
 from tradearena.cli import main
+from tradearena.market.dataset import open_dataset
 from tradearena.market.synthetic import Design
+from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
 
 
@@ -60,6 +66,27 @@ def bars(tmp_path_factory):
     """A small dataset: four symbols in two sectors, ninety days."""
     design = Design(symbols=4, sectors=2, bars=90, seed=5, start=date(2020, 1, 6))
     return write_synthetic(design, tmp_path_factory.mktemp("data") / "small")
+
+
+@pytest.fixture(scope="session")
+def _made(bars, tmp_path_factory):
+    """One experiment of three episodes, made once."""
+    path = tmp_path_factory.mktemp("made") / "mine.duckdb"
+    dataset = open_dataset(str(bars))
+    for name in ("equal-weight", "momentum", "random"):
+        plan = experiment.Plan(dataset, policy.load("standard"), Window(), (open_agent(name),))
+        experiment.run(plan, path)
+    return path, f"20240506T070809Z-small-{plan.identity}.duckdb"
+
+
+@pytest.fixture
+def recorded(_made, tmp_path):
+    """That experiment under replays/."""
+    made, name = _made
+    path = tmp_path / "replays" / name
+    path.parent.mkdir(exist_ok=True)
+    shutil.copyfile(made, path)
+    return path
 
 
 @pytest.fixture

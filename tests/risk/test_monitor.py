@@ -30,6 +30,17 @@ def halts(navs, limits):
 # ---------------------------------------------------------------------- kill switch
 
 
+def test_the_cooldown_counts_from_the_first_decision_that_was_halted():
+    monitor = RiskMonitor(flat(8), Limits(drawdown=0.1, cooldown=2))
+    account, estimate = account_of(np.zeros(1)), estimate_of(np.eye(1))
+    halted = {}
+    for t, nav in enumerate([100, 80, 80, 80, 80, 80, 80, 80]):
+        monitor.mark(t, nav)
+        if t in (0, 4, 5, 6, 7):  # nobody decides while the cooldown would have passed unnoticed
+            halted[t] = monitor.state(t, account, estimate)[0].halted
+    assert halted == {0: False, 4: True, 5: True, 6: False, 7: False}
+
+
 @pytest.mark.parametrize("fall", [0.1, 0.2, 0.25, 0.3])
 def test_the_kill_switch_trips_when_the_fall_reaches_the_limit(fall):
     # 1 - 90/100 is 0.09999999999999998 in floats: a fall of a tenth all the same.

@@ -115,6 +115,10 @@ def test_a_file_that_is_no_database(tmp_path, content):
         "ALTER TABLE experiment DROP COLUMN engine",
         "UPDATE experiment SET policy = 'not json'",
         "UPDATE experiment SET dataset = '{'",
+        "UPDATE experiment SET policy = '{}'",
+        """UPDATE experiment SET policy = '{"name": "x", "limits": {"gross": -1}}'""",
+        "UPDATE episode SET card = '{'",
+        "UPDATE step SET stray = '['",
     ],
 )
 def test_a_database_that_is_none_of_ours(copy, change):
@@ -133,7 +137,7 @@ def test_any_other_database(tmp_path):
 
 def test_a_damaged_file_says_that_it_is(copy):
     whole, said = copy.read_bytes(), set()
-    for place in range(20, len(whole), len(whole) // 24):
+    for place in range(20, len(whole), len(whole) // 12):
         damaged = bytearray(whole)
         damaged[place : place + 64] = bytes(byte ^ 0xFF for byte in damaged[place : place + 64])
         copy.write_bytes(damaged)

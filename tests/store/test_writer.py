@@ -146,7 +146,7 @@ def test_two_episodes_may_run_at_once_and_share_their_commits(path, steps_of):
 # ---------------------------------------------------------------------- taking it up again
 
 
-@pytest.mark.parametrize("cut", [0, 1, 5, 8])
+@pytest.mark.parametrize("cut", [0, 5])
 def test_an_episode_cut_anywhere_ends_with_the_root_and_the_seal_of_an_undisturbed_one(tmp_path, steps_of, write, cut):
     made = steps_of(7)
     whole, parts = tmp_path / "whole.duckdb", tmp_path / "parts.duckdb"

@@ -51,8 +51,9 @@ def stated(
     """A decision from weights as they were stated, symbol by symbol; None where they could not be read at all."""
     text = "" if rationale is None else storable(rationale)
     after = None if reflection is None else storable(reflection)
-    sure = _number(confidence)
-    sure = sure if sure is not None and 0.0 <= sure <= 1.0 else None
+    sure, mended = _number(confidence), ""
+    if confidence is not None and (sure is None or not 0.0 <= sure <= 1.0):
+        sure, mended = None, f"confidence is not a number in [0, 1]: {storable(confidence)[:40]}"
     if weights is None:
         return Decision(None, text, sure, after, "fallback", f"expected {len(symbols)} weights, one per symbol")
     place = {symbol: i for i, symbol in enumerate(symbols)}
@@ -74,7 +75,7 @@ def stated(
         reason = reason or f"no symbol is known: {stray[0][0][:40]}"
     if reason:
         return Decision(None, text, sure, after, "fallback", reason, tuple(stray))
-    return Decision(target, text, sure, after, stray=tuple(stray))
+    return Decision(target, text, sure, after, "repaired" if mended else "ok", mended, tuple(stray))
 
 
 def _number(value: Any) -> float | None:
@@ -127,8 +128,8 @@ def _checked(decision: Decision, symbols: tuple[str, ...]) -> Decision:
         reflection=decision.reflection,
     )
     status: Status = decision.status if decision.status in _STATUSES else "fallback"
-    if again.status == "fallback":
-        status = "fallback"
+    if again.status == "fallback" or (again.status, status) == ("repaired", "ok"):
+        status = again.status
     return replace(
         again,
         target=None if decision.target is None or status in ("fallback", "error") else again.target,

@@ -20,6 +20,7 @@ from tradearena.agents.classical import RULES, ClassicalAgent
 from tradearena.agents.recorded import RecordedAgent, read_recording
 from tradearena.cards import Card
 from tradearena.errors import CardError, UnknownName, UsageError
+from tradearena.panel import Times
 
 
 class AgentCard(Card):
@@ -49,6 +50,7 @@ class Candidate:
         seat: builds the agent for one episode.
         source: digest of what the card points to (a file of decisions, a module), "" where the card says it all.
         settings: the parameters in force, defaults filled in.
+        unheard: told when the decisions fall due ([K] times), says what of a recording never applies.
     """
 
     card: AgentCard
@@ -57,6 +59,7 @@ class Candidate:
     seat: Callable[[Seat], Agent]
     source: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    unheard: Callable[[Times], str] = lambda _ends: ""
 
     @property
     def digest(self) -> str:
@@ -105,4 +108,11 @@ def _recorded(path: Path, timezone: str) -> Candidate:
         raise UsageError("write decisions:FILE with the path of a CSV or Parquet file")
     recording = read_recording(path, timezone)
     card = AgentCard(name=f"decisions:{path.stem}", kind="decisions")
-    return Candidate(card, 0, recording.begins, lambda _seat: RecordedAgent(recording), recording.digest)
+    return Candidate(
+        card,
+        0,
+        recording.begins,
+        lambda _seat: RecordedAgent(recording),
+        recording.digest,
+        unheard=recording.unheard,
+    )

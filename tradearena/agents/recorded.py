@@ -40,6 +40,18 @@ class Recording:
         first: np.datetime64 = self.times[0]
         return first
 
+    def unheard(self, ends: Times) -> str:
+        """What of the recording decisions at bars that end at `ends` [K] never apply; "" where all do."""
+        place = np.searchsorted(ends, self.times)
+        late = int((place == len(ends)).sum())
+        superseded = len(place) - late - len(np.unique(place[place < len(ends)]))
+        said = [
+            f"{superseded} were superseded by a later one before a bar ended" if superseded else "",
+            f"{late} come after the last decision" if late else "",
+        ]
+        listed = " and ".join(part for part in said if part)
+        return f"of {len(self.times)} recorded decisions {listed}" if listed else ""
+
 
 class RecordedAgent:
     """Repeats a recording."""
@@ -117,9 +129,12 @@ def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             stamp = '"' + columns[place].replace('"', '""') + '"'
             if types[place] == "TIMESTAMP WITH TIME ZONE":
                 instant = stamp
+            elif types[place] == "DATE":
+                instant = f"({stamp} + INTERVAL 1 DAY) AT TIME ZONE $2"
             else:
                 zoned = rf"regexp_matches({stamp}::VARCHAR, '(Z|[+-]\d\d(:?\d\d)?)$') AND length({stamp}::VARCHAR) > 10"
-                local = f"TRY_CAST({stamp} AS TIMESTAMP) AT TIME ZONE $2"
+                dated = f"CASE WHEN length({stamp}::VARCHAR) <= 10 THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
+                local = f"(TRY_CAST({stamp} AS TIMESTAMP) + {dated}) AT TIME ZONE $2"
                 instant = f"CASE WHEN {zoned} THEN TRY_CAST({stamp}::VARCHAR AS TIMESTAMPTZ) ELSE {local} END"
             cells = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"::VARCHAR' for name in columns)
             query = f"SELECT {cells}, epoch_us({instant}) FROM {source.replace('?', '$1')}"

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tradearena.portfolio import performance
-from tradearena.values import Trajectory
+from tradearena.values import TOLERANCE, Trajectory
 
 Metrics: TypeAlias = dict[str, float | None]
 
@@ -29,7 +29,7 @@ def metrics(path: Trajectory) -> Metrics:
       bar they were filled in;
     - cost: commission, spread, impact and borrow fees, as a fraction of the initial NAV;
     - fill_rate: value filled over value ordered, both at the close of the decision;
-    - gate_rate: share of the decisions with a finding that changed weights;
+    - gate_rate: share of the decisions whose weights were changed, by more than the tolerance of the limits;
     - clip_distance: mean over the decisions of sum |intent - approved|;
     - tracking_error: of the executed against the reference book, a year.
     """
@@ -37,6 +37,7 @@ def metrics(path: Trajectory) -> Metrics:
     at_fill = nav[np.searchsorted(path.marked, path.filled_at)]
     traded = np.maximum(path.bought, path.sold)
     ordered = float(path.ordered.sum())
+    clipped = np.abs(path.intent - path.approved)
     found: Metrics = {
         "total_return": performance.total_return(nav),
         "annual_volatility": performance.annual_volatility(nav, year),
@@ -47,8 +48,8 @@ def metrics(path: Trajectory) -> Metrics:
         "turnover": float((traded / at_fill).sum()) / steps if steps and (at_fill > 0).all() else None,
         "cost": (float(path.cost.sum()) + float(path.borrow.sum())) / path.initial_cash,
         "fill_rate": float(path.filled.sum()) / ordered if ordered > 0 else None,
-        "gate_rate": float(path.gated.mean()) if steps else None,
-        "clip_distance": float(np.abs(path.intent - path.approved).sum(axis=1).mean()) if steps else None,
+        "gate_rate": float((clipped.max(axis=1) > TOLERANCE).mean()) if steps else None,
+        "clip_distance": float(clipped.sum(axis=1).mean()) if steps else None,
         **dict.fromkeys(NOT_YET),
         "tracking_error": performance.tracking_error(nav, path.reference_nav, year),
     }

@@ -15,7 +15,7 @@ from tradearena.arena.books import PaperBooks
 from tradearena.errors import AgentError, Interrupted
 from tradearena.execution.ledger import Ledger
 from tradearena.market.window import Span
-from tradearena.panel import Panel
+from tradearena.panel import Panel, Seen
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.audit import audit
@@ -73,6 +73,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
     ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
     monitor = RiskMonitor(panel, policy.limits)
     books = PaperBooks(panel, policy.execution.initial_cash)
+    seen = Seen(panel)
     decisions = span.decisions
     marks: list[Mark] = []
     fills: list[Fill] = []
@@ -92,7 +93,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             raise Interrupted(f"stopped before the decision of bar {t}")
 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
-        observation = Observation(t, span.first, previous, panel.until(t), account)
+        observation = Observation(t, span.first, previous, seen.until(t), account.copy())
         decision, latency = record.recall(t), 0.0
         if decision is None:
             decision, latency = await _ask(agent, observation)

@@ -72,6 +72,12 @@ class Plan:
             begins=max(begins, default=None),
         )
 
+    def unheard(self) -> list[str]:
+        """What of the candidates' recordings never applies in this window, in a sentence each."""
+        ends = self.dataset.panel.end[list(self.span.decisions)]
+        said = ((candidate.card.name, candidate.unheard(ends)) for candidate in self.candidates)
+        return [f"{name}: {remark}" for name, remark in said if remark]
+
     def setting(self, halt: Callable[[int], bool] = lambda _t: False) -> Setting:
         """Where an episode of this plan plays. Its episodes share the reference: it depends on the bars alone."""
         return Setting(self.dataset.panel, self.policy, self.span, self._reference, halt)
@@ -128,6 +134,7 @@ def run(
         StoreError: the file cannot be written, or holds another experiment.
     """
     span = plan.span
+    plan.setting()  # a window without a decision is refused before a file is made
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
@@ -191,6 +198,8 @@ def _episode(
     recorded = Recorded([], [])
     if known is not None:
         row["started_at"] = known.started_at
+        if known.manifest != manifest():  # what made the first part is not forgotten
+            row["manifest"] = json.dumps({**known.manifest, "resumed_with": manifest()})
         with Reader(writer.path) as reader:
             recorded = reader.recorded(row["id"])
     decisions = plan.span.decisions

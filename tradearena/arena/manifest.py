@@ -11,7 +11,7 @@ from typing import Any
 
 from tradearena import __version__, rooms
 
-_LIBRARIES = ("numpy", "scipy", "daqp", "duckdb", "pydantic")
+_LIBRARIES = ("numpy", "daqp", "duckdb", "pydantic")
 
 
 @cache

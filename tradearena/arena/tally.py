@@ -43,7 +43,6 @@ class Tally:
             decided=np.array([step.t for step in self.steps], dtype=np.int32),
             intent=np.array([step.report.intent for step in self.steps]).reshape(-1, n),
             approved=np.array([step.report.approved for step in self.steps]).reshape(-1, n),
-            gated=np.array([step.report.gated for step in self.steps], dtype=bool),
             statuses=tuple(step.decision.status for step in self.steps),
             marked=at["t"].astype(np.int32),
             nav=at["nav"],

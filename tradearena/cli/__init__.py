@@ -13,6 +13,7 @@ import typer
 
 from tradearena import __version__
 from tradearena.cli import agents, data, files, init, replay, run
+from tradearena.cli.terminal import say
 from tradearena.errors import TradeArenaError
 
 app = typer.Typer(
@@ -59,5 +60,5 @@ def main() -> None:
             import json
 
             typer.echo(json.dumps({"error": str(error)}))
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
         sys.exit(error.exit_code)

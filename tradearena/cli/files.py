@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tradearena.cli import options
+from tradearena.cli.terminal import say
 
 
 def list_files(home: options.Home = None, json: options.Json = False) -> None:
@@ -22,7 +23,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
             with Reader(path) as reader:
                 setup, episodes = reader.experiment(), reader.episodes()
         except StoreError as error:
-            typer.echo(f"warning: {error}", err=True)
+            say(f"warning: {error}", err=True)
             continue
         found.append(
             {
@@ -40,7 +41,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
         report.print_json({"experiments": found})
         return
     if not found:
-        typer.echo("no experiment files here yet; make one with `tradearena run`")
+        say("no experiment files here yet; make one with `tradearena run`")
         return
     rows = []
     for each in found:
@@ -71,16 +72,16 @@ def show(
         made = [asdict(row) for row in rows] if manifest else found
         report.print_json({"experiment": str(path), "setup": asdict(setup), "episodes": made})
         return
-    typer.echo(f"{path}: experiment {setup.id}, engine {setup.engine}")
-    typer.echo(f"bars     {setup.name}, {len(setup.symbols)} symbols, digest {setup.dataset_digest[:12]}")
-    typer.echo(f"policy   {setup.policy['name']}, digest {setup.policy_digest[:12]}")
-    typer.echo(f"window   {setup.window}")
+    say(f"{path}: experiment {setup.id}, engine {setup.engine}")
+    say(f"bars     {setup.name}, {len(setup.symbols)} symbols, digest {setup.dataset_digest[:12]}")
+    say(f"policy   {setup.policy['name']}, digest {setup.policy_digest[:12]}")
+    say(f"window   {setup.window}")
     for warning in setup.warnings:
-        typer.echo(f"warning  {warning}")
+        say(f"warning  {warning}")
     for row, episode in zip(rows, found, strict=True):
         begin, end = (episode["window"][side] for side in ("start", "end"))
         root = (row.root_hash or "none yet")[:12]
-        typer.echo(
+        say(
             f"\nepisode {row.id}: {row.agent}, feedback {row.feedback}, seed {row.seed}, {begin} to {end}, "
             f"{episode['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradearena.cli import options
+from tradearena.cli.terminal import say
 
 if TYPE_CHECKING:
     from tradearena.store.reader import EpisodeRow, Reader
@@ -76,7 +77,7 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
 
     setup = reader.experiment()
     window = reader.window(row)
-    typer.echo(
+    say(
         f"episode {row.id}: {row.agent} on {setup.name}, policy {setup.policy['name']}, feedback {row.feedback}, "
         f"seed {row.seed}, {window['start']} to {window['end']}, {row.status}"
     )
@@ -88,7 +89,7 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
     report.print_metrics([(row.agent, report.summary(reader, row)["metrics"])], title="executed book")
     if others := [other for other in reader.episodes() if other.id != row.id]:
         names = ", ".join(f"{other.id} ({other.agent})" for other in others[:6])
-        typer.echo(f"Other episodes in this file: {names}; choose with --episode")
+        say(f"Other episodes in this file: {names}; choose with --episode")
 
 
 def _cells(line: Line) -> list[str]:
@@ -102,13 +103,13 @@ def _print_page(found: Page) -> None:
     from tradearena.cli import report
 
     line = found.line
-    typer.echo(f"bar {line.t}, close of {line.time}: NAV {line.nav:,.2f}, cash {found.cash:,.2f}")
+    say(f"bar {line.t}, close of {line.time}: NAV {line.nav:,.2f}, cash {found.cash:,.2f}")
     reply = line.status + (f": {found.reason}" if found.reason else "") + (", keeps the position" if line.kept else "")
     confidence = "" if found.confidence is None else f", confidence {found.confidence:.2f}"
-    typer.echo(f"reply {reply}{confidence}")
+    say(f"reply {reply}{confidence}")
     for text in (line.rationale, found.reflection):
         if text:
-            typer.echo(text)
+            say(text)
     books = ("held", "intent", "approved", "reference")
     weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books)] for row in found.weights]
     report.print_table(["symbol", *books], weights, title="weights")
@@ -124,4 +125,4 @@ def _print_page(found: Page) -> None:
         fills = [[row["symbol"], *(f"{row[name]:,.2f}" for name in money), row["cause"]] for row in found.fills]
         title = f"fills at the open of bar {found.fills[0]['bar']}"
         report.print_table(["symbol", *money, "rest cancelled for"], fills, title=title)
-    typer.echo(f"hash {found.hash}\n")
+    say(f"hash {found.hash}\n")

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tradearena.analysis.metrics import Metrics, metrics, validity
+from tradearena.cli.terminal import plain, say
 from tradearena.errors import InvalidRun, TradeArenaError
 from tradearena.store.reader import EpisodeRow, Reader
 from tradearena.store.story import story
@@ -103,7 +104,7 @@ def conclude(found: dict[str, Any], error: TradeArenaError | None, *, json: bool
     if json:
         print_json({**found, "error": str(error)} if error else found)
         if error:
-            typer.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             raise typer.Exit(error.exit_code)
     elif error:
         raise error
@@ -127,19 +128,20 @@ def print_table(
 ) -> None:
     """A table of one line per row, numbers to the right; where the terminal is too narrow the column `cut` is cut."""
     console = Console()
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    head = title and escape(plain(title))
+    table = Table(title=head, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     others = sum(widths) - widths[cut] + len(widths) + 6
     room = max(console.width - others, len(columns[cut]), 8)
     for i, name in enumerate(columns):
         numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in rows)
-        table.add_column(name, no_wrap=True, justify="right" if numeric else "left")
+        table.add_column(escape(plain(name)), no_wrap=True, justify="right" if numeric else "left")
     for row in rows:
         cells = list(row)
         if len(cells[cut]) > room:
             cells[cut] = cells[cut][: room - 1] + "…"
-        table.add_row(*map(escape, cells))
+        table.add_row(*(escape(" ".join(plain(cell).split("\n"))) for cell in cells))
     console.print(table)
 
 
@@ -155,7 +157,7 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         return
     for row in cells:
         for name, value in zip(columns, row, strict=True):
-            console.print(f"[bold]{name:<14}[/bold] {escape(value)}")
+            console.print(f"[bold]{escape(plain(name)):<14}[/bold] {escape(plain(value))}")
         console.print()
 
 
@@ -187,11 +189,11 @@ def print_last_words(outcome: Outcome) -> None:
         lines = story(reader, outcome.episodes[0])
     said = next((line.rationale for line in reversed(lines) if line.rationale), None)
     if said:
-        typer.echo(f"Last rationale: {said}")
+        say(f"Last rationale: {said}")
     rules = Counter(rule for line in lines for rule in set(line.gates))
     if rules:
         counted = ", ".join(f"{rule} in {n}" for rule, n in rules.most_common(4))
-        typer.echo(f"Decisions that a rule changed: {counted}, of {len(lines)}")
+        say(f"Decisions that a rule changed: {counted}, of {len(lines)}")
 
 
 def print_next(path: Path, *, complete: bool) -> None:
@@ -199,14 +201,14 @@ def print_next(path: Path, *, complete: bool) -> None:
     here = path.resolve().is_relative_to(Path.cwd().resolve())
     shown = path.resolve().relative_to(Path.cwd().resolve()) if here else path
     short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(shown)
-    typer.echo(f"\nRecorded in {shown}")
+    say(f"\nRecorded in {shown}")
     if not complete:
-        typer.echo("Cut short: the same command takes it up again.")
+        say("Cut short: the same command takes it up again.")
         return
-    typer.echo("Next:")
+    say("Next:")
     for command, about in (
         (f"tradearena replay {short}", "step by step, from the file alone"),
         (f'tradearena sql {short} "FROM steps LIMIT 5"', "any question"),
         ("tradearena run --agent markowitz", "another agent: `tradearena agents list`"),
     ):
-        typer.echo(f"  {command:<46}  {about}")
+        say(f"  {command:<46}  {about}")

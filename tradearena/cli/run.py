@@ -58,8 +58,6 @@ def run(
         warnings = [str(warning) for warning in dataset.warnings]
         if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
             warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
-        for warning in warnings if not quiet else ():
-            typer.echo(f"warning: {warning}", err=True)
         plan = experiment.Plan(
             dataset=dataset,
             policy=rules,
@@ -67,6 +65,9 @@ def run(
             candidates=(open_agent(agent, timezone=dataset.card.timezone, home=home),),
             seeds=(seed,),
         )
+        warnings += plan.unheard()
+        for warning in warnings if not quiet else ():
+            typer.echo(f"warning: {warning}", err=True)
         path = out or experiment.locate(plan, home, datetime.now(UTC))
         outcome = experiment.run(plan, path, again=again, progress=watch)
     results = report.results(outcome)

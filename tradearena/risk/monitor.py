@@ -25,25 +25,29 @@ class RiskMonitor:
     def __init__(self, panel: Panel, limits: Limits) -> None:
         self.panel, self.limits = panel, limits
         self.peak = self.drawdown = 0.0
+        self.halted = False
         self.halted_at: int | None = None
         self.clusters: Labels = np.arange(len(panel.symbols), dtype=np.int16)
         self.clustered_at: int | None = None
 
     def mark(self, t: int, nav: float) -> None:
         """Take note of the NAV at the close of bar t. The kill switch goes on when the fall from the peak reaches the
-        limit, and off again after the cooldown, with the peak starting anew at the NAV of that bar."""
+        limit, and off again when the cooldown has passed since the first decision it was on for; the peak then starts
+        anew at the NAV of that bar."""
         if self.halted_at is not None and t - self.halted_at >= self.limits.cooldown:
-            self.halted_at, self.peak = None, nav
+            self.halted, self.halted_at, self.peak = False, None, nav
         self.peak = max(self.peak, nav)
         self.drawdown = 1.0 - nav / self.peak
         limit = self.limits.drawdown
-        if limit is not None and self.halted_at is None and self.drawdown >= limit - TOLERANCE:
-            self.halted_at = t
+        if limit is not None and self.drawdown >= limit - TOLERANCE:
+            self.halted = True
 
     def state(self, t: int, account: Account, estimate: Estimate) -> tuple[RiskState, Labels | None]:
         """The state that a decision at the close of bar t is audited in, and the clusters where they changed."""
         panel = self.panel
         changed = self._refresh(t)
+        if self.halted and self.halted_at is None:
+            self.halted_at = t
         state = RiskState(
             symbols=panel.symbols,
             current=account.committed,
@@ -55,7 +59,7 @@ class RiskMonitor:
             clusters=self.clusters,
             liquidity=self._liquidity(t, account.nav),
             drawdown=self.drawdown,
-            halted=self.halted_at is not None,
+            halted=self.halted,
             bars_per_year=panel.bars_per_year,
         )
         return state, self.clusters if changed else None

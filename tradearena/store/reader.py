@@ -15,6 +15,7 @@ import numpy as np
 
 from tradearena.errors import StoreError, UnknownName
 from tradearena.panel import Array, Panel
+from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.schema import TABLES, VIEWS
 from tradearena.values import Decision, Trajectory
@@ -80,6 +81,8 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._setup: Experiment | None = None
+        self._panel: Panel | None = None
         self.db = files.connect(path)
         try:
             self._name_tables()
@@ -96,16 +99,21 @@ class Reader:
         self.db.close()
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
+        if isinstance(error, json.JSONDecodeError):
+            raise self._foreign() from error
 
     def _name_tables(self) -> None:
         """Let the names of our tables, and our views, mean what they mean whatever else the file holds."""
         found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
         if {*TABLES} - {name for (name,) in found}:
-            raise StoreError(f"{self.path}: not an experiment file of TradeArena")
+            raise self._foreign()
         for table in TABLES:
             self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
         for name, query in VIEWS.items():
             self.db.execute(f'CREATE TEMP VIEW "{name}" AS {query}')
+
+    def _foreign(self) -> StoreError:
+        return StoreError(f"{self.path}: not an experiment file of TradeArena")
 
     def experiment(self) -> Experiment:
         """The set-up.
@@ -113,12 +121,17 @@ class Reader:
         Raises:
             StoreError: this DuckDB file is no experiment of ours.
         """
+        if self._setup is None:
+            self._setup = self._read_setup()
+        return self._setup
+
+    def _read_setup(self) -> Experiment:
         try:
             (row,) = self._rows("experiment", Experiment.__annotations__)
-            for column in ("dataset", "warnings", "policy"):
-                row[column] = json.loads(row[column])
+            row["policy"] = Policy.model_validate_json(row["policy"]).model_dump(mode="json")
+            row["dataset"], row["warnings"] = json.loads(row["dataset"]), json.loads(row["warnings"])
         except (duckdb.BinderException, ValueError):
-            raise StoreError(f"{self.path}: not an experiment file of TradeArena") from None
+            raise self._foreign() from None
         row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
@@ -170,6 +183,11 @@ class Reader:
 
     def panel(self) -> Panel:
         """The bars."""
+        if self._panel is None:
+            self._panel = self._read_panel()
+        return self._panel
+
+    def _read_panel(self) -> Panel:
         experiment = self.experiment()
         times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()
         prices = tuple(self.vectors("bars", field) for field in ("open", "high", "low", "close"))
@@ -186,7 +204,6 @@ class Reader:
     def trajectory(self, episode: str) -> Trajectory:
         """One episode as arrays."""
         step = self._numpy("SELECT t, status FROM step WHERE episode = ? ORDER BY t", episode)
-        gates = "SELECT DISTINCT t FROM finding WHERE episode = ? AND severity <> 'flag'"
         mark = self._numpy(
             "SELECT t, nav, intent, approved, reference, borrow FROM mark WHERE episode = ? ORDER BY t", episode
         )
@@ -202,7 +219,6 @@ class Reader:
             decided=step["t"],
             intent=self.vectors("step", "intent", episode),
             approved=self.vectors("step", "approved", episode),
-            gated=np.isin(step["t"], self._numpy(gates, episode)["t"]),
             statuses=tuple(step["status"]),
             marked=mark["t"],
             nav=mark["nav"],

@@ -130,7 +130,7 @@ def seals(path):
         return {row.id: (row.seal, seal_of(reader.db, row.id)) for row in reader.episodes()}
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 12), tick=st.sampled_from((0.07, 0.26, 0.5, 9.0)))
 def test_a_seal_is_the_same_however_the_rows_were_cut_into_commits(
     tmp_path_factory, steps_of, write, seed, count, tick

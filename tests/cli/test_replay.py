@@ -1,0 +1,128 @@
+"""`tradearena replay`: an episode from its file alone."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_a_table_shows_both_ends_of_an_episode_and_the_metrics(arena, recorded):
+    answer = arena("replay", recorded)
+    assert answer.code == 0
+    assert answer.err == ""
+    assert ": random on small, policy standard, feedback hidden, seed 0" in answer.out
+    bars = [line.split()[0] for line in answer.out.splitlines() if line[:6].strip().isdigit()]
+    assert bars == [*map(str, range(20, 40)), *map(str, range(69, 89))]
+    assert "29 more" in answer.out
+    assert "Other episodes in this file: " in answer.out
+
+
+def test_all_shows_every_step(arena, recorded):
+    bars = [
+        line.split()[0] for line in arena("replay", recorded, "--all").out.splitlines() if line[:6].strip().isdigit()
+    ]
+    assert bars == list(map(str, range(20, 89)))
+
+
+@pytest.mark.parametrize("how", ["agent", "id", "beginning"])
+def test_an_episode_is_meant_by_agent_by_id_or_by_the_beginning_of_it(arena, recorded, how):
+    found = arena("replay", recorded, "--episode", "momentum", "--json").json["episodes"][0]
+    name = {"agent": "momentum", "id": found["id"], "beginning": found["id"][:5]}[how]
+    again = arena("replay", recorded, "--episode", name, "--json").json["episodes"][0]
+    assert again == found
+    assert found["agent"] == "momentum"
+
+
+def test_json_holds_the_summary_and_the_path(arena, recorded):
+    said = arena("replay", recorded, "--json").json
+    assert said["experiment"] == str(recorded)
+    (episode,) = said["episodes"]
+    path = episode.pop("path")
+    assert episode == arena("show", recorded, "--json").json["episodes"][-1]
+    assert [line["t"] for line in path] == list(range(20, 89))
+    assert set(path[0]) == {"t", "time", "nav", "gross", "status", "kept", "gates", "flags", "rationale"}
+    assert path[0]["time"] == episode["window"]["start"]
+
+
+def test_one_step_in_full(arena, recorded):
+    answer = arena("replay", recorded, "--episode", "equal-weight", "--step", "21")
+    assert answer.code == 0
+    for word in (
+        "bar 21, close of 2020-02-05T05:00:00Z",
+        "reply ok",
+        "Rebalance to 1/4",
+        "weights",
+        "fills at the open of bar 22",
+    ):
+        assert word in answer.out
+    said = arena("replay", recorded, "--episode", "equal-weight", "--step", "21", "--json").json
+    assert said["line"]["t"] == 21
+    assert {row["symbol"] for row in said["weights"]} == {row["symbol"] for row in said["fills"]}
+    assert sum(row["held"] for row in said["weights"]) + said["cash"] / said["line"]["nav"] == pytest.approx(1.0)
+    assert len(said["hash"]) == 64
+    assert all(row["bar"] == 22 for row in said["fills"])
+
+
+def test_each_shows_every_step_in_full_and_asks_nobody_where_nobody_sits(arena, recorded):
+    answer = arena("replay", recorded, "--episode", "equal-weight", "--each")
+    assert answer.code == 0
+    assert answer.out.count("hash ") == 69
+    assert answer.out.index("bar 20, close of") < answer.out.index("bar 88, close of")
+
+
+def test_a_step_that_is_none_names_those_there_are(arena, recorded):
+    answer = arena("replay", recorded, "--step", "5")
+    assert answer.code == 2
+    assert answer.err.endswith("has no step at bar 5; its decisions are at bars 20 to 88\n")
+
+
+def test_an_episode_that_is_none_offers_the_nearest(arena, recorded):
+    answer = arena("replay", recorded, "--episode", "momentun")
+    assert answer.code == 2
+    assert "no episode named 'momentun'; did you mean momentum" in answer.err
+
+
+def test_a_file_that_is_none_offers_the_nearest(arena, recorded):
+    answer = arena("replay", recorded.name[:-8])
+    assert answer.code == 2
+    assert "no experiment file named" in answer.err
+    assert "did you mean" in answer.err
+
+
+def test_without_a_name_it_is_the_newest_file(arena, recorded):
+    newer = recorded.with_name("20250101T000000Z-small-0000000000.duckdb")
+    newer.write_text("nonsense")
+    assert "20250101T000000Z" in arena("replay").err
+    newer.unlink()
+    assert "random on small" in arena("replay").out
+    recorded.unlink()
+    answer = arena("replay")
+    assert answer.code == 2
+    assert "make one with `tradearena run`" in answer.err
+
+
+def test_an_episode_that_has_not_ended_can_be_replayed(arena, bars, user):
+    agent = user("def ask(seen): return 1 / (25 - seen.t) and None\n")
+    found = arena("run", "--data", bars, "--agent", agent, "--json").json
+    said = arena("replay", found["experiment"], "--json").json["episodes"][0]
+    assert (said["status"], said["steps"], len(said["path"])) == ("error", 5, 5)
+    assert arena("replay", found["experiment"]).code == 0
+
+
+def test_an_episode_without_a_step_can_be_replayed(arena, bars, user):
+    found = arena("run", "--data", bars, "--agent", user("def ask(seen): 1 / 0\n"), "--json").json
+    assert arena("replay", found["experiment"]).code == 0
+    assert arena("replay", found["experiment"], "--each").code == 0
+    assert arena("replay", found["experiment"], "--step", "20").code == 2
+    assert arena("show", found["experiment"]).code == 0
+
+
+def test_words_of_an_agent_cannot_draw_on_the_terminal_or_break_the_table(arena, bars, user):
+    wild = r"[bold]x[/bold] [/] \x1b[31mred\x1b[0m" + "\\n second line"
+    agent = user(f"def ask(seen): return {{'weights': {{}}, 'rationale': '{wild}'}}\n")
+    found = arena("run", "--data", bars, "--agent", agent, "--json").json
+    for arguments in ((), ("--step", "20"), ("--json",)):
+        answer = arena("replay", found["experiment"], *arguments)
+        assert answer.code == 0
+        assert "\x1b" not in answer.out
+    assert "\x1b" not in arena("run", "--data", bars, "--agent", agent).out
+    assert "[bold]x[/bold] [/]" in arena("replay", found["experiment"]).out
