@@ -35,6 +35,7 @@ from tradearena.market.synthetic import Design
 from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
 from tradearena.panel import Array
+from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.schema import TABLES
 
 SYMBOLS, SECTORS = 51, 8
@@ -86,6 +87,35 @@ def rates(folder: Path, bars: int, repeats: int) -> dict[str, list[float]]:
         if turn:  # the first turn warms up
             found["bare"].append(len(span.decisions) / (between - began))
             found["full"].append(len(span.decisions) / (ended - between))
+    return found
+
+
+def parts(plan: experiment.Plan) -> dict[str, float]:
+    """Where the time goes, in microseconds a step: best of three."""
+    panel, rules, span = plan.dataset.panel, plan.policy.reference, plan.span
+    steps = len(span.decisions)
+
+    def estimates() -> None:
+        reference = RollingMarkowitz(panel, rules)
+        for t in span.decisions:
+            reference.at(t)
+
+    def unrecorded() -> None:
+        fresh = experiment.Plan(plan.dataset, plan.policy, plan.window, plan.candidates)
+        experiment.rehearse(fresh, "markowitz")
+
+    found = {}
+    for name, part in (
+        ("bare loop", lambda: bare(panel.returns, rules, span.first, span.first + steps)),
+        ("the reference alone, with its proof of optimality", estimates),
+        ("the whole loop, nothing recorded", unrecorded),
+    ):
+        taken = []
+        for _ in range(3):
+            began = time.perf_counter()
+            part()
+            taken.append(time.perf_counter() - began)
+        found[name] = min(taken) / steps * 1e6
     return found
 
 
@@ -167,6 +197,9 @@ def main() -> None:
             f"bare {bare_rate:.0f} decisions/s ({spreads['bare']}), full {full_rate:.0f} ({spreads['full']}), ", end=""
         )
         print(f"ratio {full_rate / bare_rate:.2f} (goal at least 0.40)")
+        for name, taken in parts(made(folder, chosen.bars)).items():
+            print(f"  {taken:4.0f} us a step: {name}")
+        print(f"  {1e6 / full_rate:4.0f} us a step: the whole loop, recorded")
         if chosen.quick:
             return
         ours, parquet = sizes(folder / "run.duckdb", folder)

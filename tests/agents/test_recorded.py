@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from stage import FREE, TIGHT, episode, plan, walk
 from tradearena.agents.card import open_agent
 from tradearena.agents.recorded import read_recording
 from tradearena.errors import DataError, UsageError
+from tradearena.market.clock import to_utc
 
 # Bar t of these panels ends on the second of January 2024 plus t days, at midnight UTC.
 SYMBOLS = ("S0", "S1", "S2", "S3", "S4")
@@ -158,6 +161,26 @@ def test_summer_time_is_the_exchanges(csv):
     path = csv("timestamp,S0", "2024-03-08 16:00,1", "2024-03-11 16:00,2")  # the clock changed on the tenth
     times = read_recording(path, "America/New_York").times
     assert times.tolist() == [pd.Timestamp("2024-03-08 21:00"), pd.Timestamp("2024-03-11 20:00")]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "utc"),
+    [
+        ("2024-11-03 01:30", "2024-11-03 05:30"),  # occurs twice: the first of the two
+        ("2024-03-10 02:30", "2024-03-10 07:30"),  # never occurs: the offset before the change
+    ],
+)
+def test_doubtful_stamps_are_read_as_those_of_bars_are(csv, stamp, utc):
+    (time,) = read_recording(csv("timestamp,S0", f"{stamp},1"), "America/New_York").times.tolist()
+    assert time == pd.Timestamp(utc)
+    zone = ZoneInfo("America/New_York")
+    assert to_utc(np.array([stamp.replace(" ", "T")], dtype="datetime64[us]"), zone)[0].tolist() == [time]
+
+
+@pytest.mark.parametrize("stamp", ["infinity", "-infinity", "20240-01-01 10:00:00"])
+def test_a_stamp_beyond_the_calendar_is_unreadable(csv, stamp):
+    with pytest.raises(DataError, match="row 1: cannot read the timestamp"):
+        read_recording(csv("timestamp,S0", f"{stamp},1"), "UTC")
 
 
 @pytest.mark.parametrize("stamp", ["TIMESTAMPTZ '2024-01-23 00:00:00+00'", "TIMESTAMP '2024-01-22 19:00:00'"])

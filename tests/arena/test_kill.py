@@ -37,15 +37,15 @@ def workplace(tmp_path_factory):
     return folder
 
 
-def command(*arguments, out="mine.duckdb", before=""):
-    run = ["run", "--agent", "python:slow_agent:ask", "--steps", str(STEPS), "--json", "--out", out, *arguments]
+def command(out="mine.duckdb", before=""):
+    run = ["run", "--agent", "python:slow_agent:ask", "--steps", str(STEPS), "--json", "--out", out]
     return [sys.executable, "-c", before + MAIN, *run]
 
 
-def start(folder, *arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+def start(folder, out="mine.duckdb", before="", **variables):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
     return subprocess.Popen(
-        command(*arguments, **options), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command(out, before), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment,
     )  # fmt: skip
 
@@ -211,6 +211,23 @@ def on_file_while_running(path):
         return []
 
 
+SMALL_FILES = """
+import resource  # no file beyond a megabyte and a half, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+"""
+
+
+def test_a_run_that_finds_the_disk_full_says_so_and_the_same_command_goes_on(fresh, calm, here):
+    code, out, err = finish(start(fresh, before=SMALL_FILES))
+    assert code == 1
+    said = "error: mine.duckdb: the disk is full; make room and run the same command again: what was committed is kept"
+    assert err.splitlines()[-1] == said
+    assert json.loads(out) == {"error": said.removeprefix("error: ")}
+    kept = on_file(fresh / "mine.duckdb")
+    assert kept == calm[1][: len(kept)]
+    assert here() == calm[0]
+
+
 def test_other_processes_read_along_and_the_run_does_not_mind(fresh, calm):
     path, process, seen = fresh / "mine.duckdb", start(fresh), []
     while process.poll() is None:
@@ -223,8 +240,8 @@ def test_other_processes_read_along_and_the_run_does_not_mind(fresh, calm):
     assert len(set(seen)) > 2
 
 
-def test_two_runs_of_one_file_do_not_mix(fresh, calm):
-    first = start(fresh)
+def test_two_runs_of_one_file_do_not_mix_and_the_root_hash_depends_on_no_environment(fresh, calm):
+    first = start(fresh, PYTHONHASHSEED="4711", TZ="Asia/Tokyo", LC_ALL="C")
     while not (fresh / "mine.duckdb").exists():
         time.sleep(0.05)
     code, out, _ = finish(start(fresh))
@@ -232,11 +249,3 @@ def test_two_runs_of_one_file_do_not_mix(fresh, calm):
     assert "another run is writing this file" in json.loads(out)["error"]
     code, out, err = finish(first)
     assert (code, root_of(out)) == (0, calm[0]), err
-
-
-def test_the_root_hash_does_not_depend_on_the_process(workplace, calm):
-    path = os.pathsep.join(sys.path)
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "4711", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
-    other = command(out="elsewhere.duckdb")
-    done = subprocess.run(other, cwd=workplace, env=environment, capture_output=True, text=True, check=True)
-    assert root_of(done.stdout) == calm[0]

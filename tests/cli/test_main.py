@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -253,6 +255,20 @@ def test_a_closed_pipe_is_no_traceback(recorded, tmp_path):
         ["sh", "-c", script], capture_output=True, text=True, cwd=tmp_path, env=environment, check=True
     )
     assert piped.stderr == ""
+
+
+def test_progress_is_drawn_on_a_terminal_and_nowhere_else(bars, tmp_path):
+    ours, theirs = pty.openpty()
+    arguments = ("run", "--data", str(bars), "--agent", "cash", "--json")
+    command = [sys.executable, "-c", "from tradearena.cli import main; main()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=theirs, check=True)
+    os.close(theirs)
+    drawn = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "cash: 0 of 69 decisions" in drawn
+    assert drawn.endswith("\r\x1b[K")  # and wiped away
+    assert json.loads(done.stdout)["episodes"][0]["steps"] == 69
 
 
 def test_main_is_what_the_console_script_calls():

@@ -33,7 +33,7 @@ def run(arena, bars):
 # ---------------------------------------------------------------------- JSON
 
 
-@pytest.mark.parametrize("agent", ["momentum", "cash", "random"])
+@pytest.mark.parametrize("agent", ["momentum", "random"])
 def test_json_has_exactly_the_keys_of_the_design(run, agent):
     answer = run("--agent", agent, "--json")
     assert answer.code == 0
@@ -214,7 +214,7 @@ def test_an_agent_that_raises_is_said_after_the_table_as_well(run, user):
     answer = run("--agent", user(FAILING))
     assert answer.code == 1
     assert "user_agent" in answer.out
-    assert "Cut short: the same command takes it up again." in answer.out
+    assert "Not finished: the same command takes it up where it stopped." in answer.out
     assert answer.err.splitlines()[-1] == "error: the agent raised at bar 30: RuntimeError: no such table"
 
 
@@ -345,3 +345,10 @@ def test_the_real_hourly_bars_warn_of_what_was_dropped(arena, real_data):
     assert answer.code == 0
     assert re.search(r"warning: .*off", answer.err)
     assert json.loads(answer.out)["episodes"][0]["status"] == "complete"
+
+
+def test_what_is_no_result_stands_in_the_table_by_name_and_without_numbers(run, user):
+    answer = run("--agent", user("def ask(observation):\n    return 'no weights'\n"))
+    assert answer.code == 3
+    (row,) = (line for line in answer.out.splitlines() if "(INVALID)" in line)
+    assert row.count("–") == 8

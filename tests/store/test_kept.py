@@ -39,7 +39,7 @@ def replayed(made):
     return record.links, record.close("complete", made.marks, made.fills)
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1), every=st.integers(1, 3), tick=st.sampled_from((0.0, 0.2, 1.0)))
 def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory, steps_of, write, seed, every, tick):
     path, made = tmp_path_factory.mktemp("trip") / "mine.duckdb", steps_of(seed, every=every)
@@ -84,7 +84,7 @@ def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory,
     assert [(row["t"], list(row["labels"])) for row in rows(path, "cluster", "t")] == clusters
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_decisions_come_back_as_they_were_made(tmp_path_factory, steps_of, write, seed):
     path, made = tmp_path_factory.mktemp("back") / "mine.duckdb", steps_of(seed)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -22,6 +24,7 @@ from tradearena.values import Decision, Observation
 
 _STAMPS = ("timestamp", "time", "date", "datetime")
 _EXTRA = ("rationale", "confidence")
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  on a clock whose zone is not known yet
 
 
 @dataclass(frozen=True)
@@ -127,21 +130,32 @@ def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             columns, types = [row[0] for row in described], [row[1] for row in described]
             place = _stamp(columns, path)
             stamp = '"' + columns[place].replace('"', '""') + '"'
+            text = f"{stamp}::VARCHAR"
             if types[place] == "TIMESTAMP WITH TIME ZONE":
-                instant = stamp
-            elif types[place] == "DATE":
-                instant = f"({stamp} + INTERVAL 1 DAY) AT TIME ZONE $2"
+                instant, local = stamp, "NULL::TIMESTAMP"
             else:
-                zoned = rf"regexp_matches({stamp}::VARCHAR, '(Z|[+-]\d\d(:?\d\d)?)$') AND length({stamp}::VARCHAR) > 10"
-                dated = f"CASE WHEN length({stamp}::VARCHAR) <= 10 THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
-                local = f"(TRY_CAST({stamp} AS TIMESTAMP) + {dated}) AT TIME ZONE $2"
-                instant = f"CASE WHEN {zoned} THEN TRY_CAST({stamp}::VARCHAR AS TIMESTAMPTZ) ELSE {local} END"
+                zoned = rf"regexp_matches({text}, '(Z|[+-]\d\d(:?\d\d)?)$') AND length({text}) > 10"
+                instant = f"CASE WHEN {zoned} THEN TRY_CAST({text} AS TIMESTAMPTZ) END"
+                dated = f"CASE WHEN length({text}) <= 10 THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
+                local = f"CASE WHEN NOT ({zoned}) THEN TRY_CAST({stamp} AS TIMESTAMP) + {dated} END"
             cells = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"::VARCHAR' for name in columns)
-            query = f"SELECT {cells}, epoch_us({instant}) FROM {source.replace('?', '$1')}"
-            values = [str(path), timezone] if "$2" in query else [str(path)]
-            return columns, db.execute(query, values).fetchall()
+            query = f"SELECT {cells}, epoch_us({instant}), epoch_us({local}) FROM {source}"
+            rows = db.execute(query, [str(path)]).fetchall()
         except duckdb.Error as error:
             raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    naive = {row[-1] for row in rows if row[-1] is not None}
+    utc = {None: None} | {local: _utc(local, ZoneInfo(timezone)) for local in naive}
+    return columns, [(*row[:-2], utc[row[-1]] if row[-2] is None else row[-2]) for row in rows]
+
+
+def _utc(local: int, zone: ZoneInfo) -> int | None:
+    """A local time in microseconds as UTC, None beyond the calendar. One that occurs twice is the first of the two, one
+    that never occurs is read with the offset before the change: as bars are read."""
+    try:
+        time = (_EPOCH + timedelta(microseconds=local)).replace(tzinfo=zone)
+    except OverflowError:
+        return None
+    return (time.astimezone(UTC) - _EPOCH.replace(tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _stamp(columns: list[str], path: Path) -> int:

@@ -31,14 +31,12 @@ from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store import files
 from tradearena.store.reader import EpisodeRow, Reader, Recorded
 from tradearena.store.recorder import Recorder
-from tradearena.store.schema import ENGINE
+from tradearena.store.schema import DONE, ENGINE
 from tradearena.store.writer import Writer
 from tradearena.values import Trajectory
 
 BASELINES = ("cash", "buy-and-hold", "equal-weight", "markowitz")
 """Agents every result is shown beside."""
-
-DONE = ("complete", "ruined")
 
 
 @dataclass(frozen=True)

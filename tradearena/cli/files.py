@@ -16,6 +16,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
     from tradearena.errors import StoreError
     from tradearena.store.files import experiments
     from tradearena.store.reader import Reader
+    from tradearena.store.schema import DONE
 
     found: list[dict[str, Any]] = []
     for path in experiments(home):
@@ -34,7 +35,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
                 "created_at": setup.created_at,
                 "episodes": len(episodes),
                 "agents": sorted({row.agent for row in episodes}),
-                "unfinished": sum(row.status not in ("complete", "ruined") for row in episodes),
+                "unfinished": sum(row.status not in DONE for row in episodes),
             }
         )
     if json:
@@ -85,7 +86,7 @@ def show(
             f"\nepisode {row.id}: {row.agent}, feedback {row.feedback}, seed {row.seed}, {begin} to {end}, "
             f"{episode['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
         )
-    report.print_metrics([(row["agent"], row["metrics"]) for row in found], title="executed book")
+    report.print_metrics([report.entry(row) for row in found], title="executed book")
 
 
 def sql(

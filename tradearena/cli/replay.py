@@ -86,7 +86,7 @@ def _print_table(reader: Reader, row: EpisodeRow, lines: list[Line], *, whole: b
         more = ["…", f"{len(rows) - 2 * SHOWN} more", "", "", "", "--all shows them, --step BAR one in full"]
         rows = [*rows[:SHOWN], more, *rows[-SHOWN:]]
     report.print_table(["bar", "close of", "NAV", "gross", "changed by", "rationale"], rows)
-    report.print_metrics([(row.agent, report.summary(reader, row)["metrics"])], title="executed book")
+    report.print_metrics([report.entry(report.summary(reader, row))], title="executed book")
     if others := [other for other in reader.episodes() if other.id != row.id]:
         names = ", ".join(f"{other.id} ({other.agent})" for other in others[:6])
         say(f"Other episodes in this file: {names}; choose with --episode")

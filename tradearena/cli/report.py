@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tradearena.analysis.metrics import Metrics, metrics, validity
 from tradearena.cli.terminal import plain, say
 from tradearena.errors import InvalidRun, TradeArenaError
 from tradearena.store.reader import EpisodeRow, Reader
+from tradearena.store.schema import DONE
 from tradearena.store.story import story
 
 if TYPE_CHECKING:
@@ -117,9 +120,22 @@ def number(value: float | None, *, plain: bool = False) -> str:
     return f"{value:.2f}" if plain else f"{100 * value:.1f}%"
 
 
-def print_metrics(rows: Sequence[tuple[str, Metrics]], *, title: str) -> None:
+def entry(episode: dict[str, Any]) -> tuple[str, Metrics | None]:
+    """An episode as a row of a table: its agent and metrics; what is no result is named so and has none."""
+    agent = episode["agent"].removeprefix("decisions:")
+    if episode["status"] not in DONE:
+        return f"{agent} ({episode['status']})", None
+    if not episode["validity"]["valid"]:
+        return f"{agent} (INVALID)", None
+    return agent, episode["metrics"]
+
+
+def print_metrics(rows: Sequence[tuple[str, Metrics | None]], *, title: str) -> None:
     """A table of episodes."""
-    cells = [[agent, *(number(found[name], plain=name in PLAIN) for name in COLUMNS)] for agent, found in rows]
+    cells = [
+        [agent, *(number(found[name] if found else None, plain=name in PLAIN) for name in COLUMNS)]
+        for agent, found in rows
+    ]
     print_table(["agent", *COLUMNS.values()], cells, title=title, cut=0)
 
 
@@ -128,20 +144,20 @@ def print_table(
 ) -> None:
     """A table of one line per row, numbers to the right; where the terminal is too narrow the column `cut` is cut."""
     console = Console()
-    head = title and escape(plain(title))
-    table = Table(title=head, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    head = Text(plain(title), style="bold") if title else None
+    table = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    others = sum(widths) - widths[cut] + len(widths) + 6
-    room = max(console.width - others, len(columns[cut]), 8)
+    cells = [[" ".join(plain(cell).split("\n")) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    frame = 2 * len(widths) + 1
+    room = max(console.width - frame - sum(widths) + widths[cut], cell_len(columns[cut]), 8)
     for i, name in enumerate(columns):
-        numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in rows)
-        table.add_column(escape(plain(name)), no_wrap=True, justify="right" if numeric else "left")
-    for row in rows:
-        cells = list(row)
-        if len(cells[cut]) > room:
-            cells[cut] = cells[cut][: room - 1] + "…"
-        table.add_row(*(escape(" ".join(plain(cell).split("\n"))) for cell in cells))
+        numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in cells)
+        table.add_column(Text(plain(name)), no_wrap=True, justify="right" if numeric else "left")
+    for row in cells:
+        texts = [Text(cell) for cell in row]
+        texts[cut].truncate(room, overflow="ellipsis")
+        table.add_row(*texts)
     console.print(table)
 
 
@@ -150,9 +166,9 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     if not columns:
         return
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     console = Console()
-    if sum(widths) + len(widths) <= console.width:
+    if sum(widths) + 2 * len(widths) + 1 <= console.width:
         print_table(columns, cells)
         return
     for row in cells:
@@ -203,7 +219,7 @@ def print_next(path: Path, *, complete: bool) -> None:
     short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(shown)
     say(f"\nRecorded in {shown}")
     if not complete:
-        say("Cut short: the same command takes it up again.")
+        say("Not finished: the same command takes it up where it stopped.")
         return
     say("Next:")
     for command, about in (

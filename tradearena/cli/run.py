@@ -120,7 +120,7 @@ def _table(plan: Plan, outcome: Outcome, results: dict[str, Any]) -> None:
     from tradearena.arena.experiment import BASELINES, rehearse
     from tradearena.cli import report
 
-    rows = [(row["agent"], row["metrics"]) for row in results["episodes"]]
+    rows = [report.entry(row) for row in results["episodes"]]
     complete = outcome.failure is None
     if complete:
         rows += [(name, metrics(rehearse(plan, name))) for name in BASELINES if name != rows[0][0]]

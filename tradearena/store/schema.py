@@ -147,6 +147,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+DONE = ("complete", "ruined")
+"""Status of an episode that has come to its end; the others can be taken up again."""
+
 EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster")
 
 KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {"finding": "t, seq", "fill": "t, symbol"}

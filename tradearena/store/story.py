@@ -48,8 +48,8 @@ def story(reader: Reader, episode: str, t: int | None = None) -> list[Line]:
         values,
     ).fetchall()
     spoke: dict[int, list[tuple[str, str]]] = {}
-    query = "SELECT t, rule, severity FROM finding WHERE episode = ? ORDER BY t, seq"
-    for bar, rule, severity in reader.db.execute(query, [episode]).fetchall():
+    query = f"SELECT s.t, rule, severity FROM finding s WHERE s.episode = ?{one} ORDER BY s.t, seq"
+    for bar, rule, severity in reader.db.execute(query, values).fetchall():
         spoke.setdefault(bar, []).append((rule, severity))
     return [
         Line(
