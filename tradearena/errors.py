@@ -52,6 +52,10 @@ class AgentError(TradeArenaError):
     """An agent that cannot be opened, or that raised while deciding."""
 
 
+class SolverError(TradeArenaError, ArithmeticError):
+    """A portfolio problem whose optimum could not be proven."""
+
+
 class StoreError(TradeArenaError):
     """An experiment file that cannot be opened, written or understood."""
 

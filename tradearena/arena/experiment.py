@@ -23,7 +23,7 @@ from tradearena.agents.card import Candidate, open_agent
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.manifest import manifest
 from tradearena.arena.tally import Tally
-from tradearena.errors import AgentError, DivergedError, Interrupted, StoreError, TradeArenaError
+from tradearena.errors import AgentError, DivergedError, Interrupted, SolverError, StoreError, TradeArenaError
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window
 from tradearena.policy import Policy
@@ -131,8 +131,7 @@ def run(
         UsageError: the window holds no decision.
         StoreError: the file cannot be written, or holds another experiment.
     """
-    span = plan.span
-    plan.setting()  # a window without a decision is refused before a file is made
+    span = plan.span  # a window without a decision is refused before a file is made
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
@@ -150,7 +149,7 @@ def run(
             wrote = True
             try:
                 _episode(plan, candidate, writer, row, held, progress, now)
-            except (AgentError, DivergedError) as error:
+            except (AgentError, DivergedError, SolverError) as error:
                 failure = error
             except Interrupted as error:
                 failure = error
@@ -207,7 +206,7 @@ def _episode(
     writer.begin_episode(row, recorder)
     try:
         status, root = asyncio.run(play(agent, setting, recorder))
-    except (AgentError, DivergedError, Interrupted) as error:
+    except (AgentError, DivergedError, SolverError, Interrupted) as error:
         stopped = isinstance(error, Interrupted)
         ending = {"status": "interrupted" if stopped else "error", "error": None if stopped else str(error)}
         writer.end_episode(row["id"], {**ending, "finished_at": now()}, finished=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import daqp
 import numpy as np
 
+from tradearena.errors import SolverError
 from tradearena.panel import Array
 
 GAP = 1e-9
@@ -50,7 +51,7 @@ def mean_variance(
         [N]: 0 <= w <= cap exactly, sum to 1e-12, duality gap at most `GAP` plus the ridge.
 
     Raises:
-        ArithmeticError: no optimum could be proven: something is not finite, a cap is negative, S is indefinite.
+        SolverError: no optimum could be proven: something is not finite, a cap is negative, S is indefinite.
 
     Source: Markowitz, H. (1952), "Portfolio selection", Journal of Finance 7(1), 77-91; solver: Arnstrom, D.,
     Bemporad, A., Axehill, D. (2022), "A dual active-set solver for embedded quadratic programming using recursive
@@ -65,7 +66,7 @@ def mean_variance(
     elif caps.min() >= 0:
         weights = caps
     if weights is None:
-        raise ArithmeticError(
+        raise SolverError(
             f"the mean-variance problem of {N} symbols has no proven optimum; covariance, mean and caps must be "
             "finite, caps must not be negative, and the covariance must be positive semidefinite"
         )
@@ -114,17 +115,24 @@ def _scaled(covariance: Array, mean: Array | None, risk_aversion: float) -> tupl
 def _snapped(solution: Array, caps: Array, budget: float) -> tuple[Array, float]:
     """The solver's answer with rounding taken out, on or inside its bounds, and what it still lacks of the budget.
 
-    What snapping moved goes to the symbol that is farthest from its bounds.
+    What snapping moved goes to the symbol that is farthest from its bounds, and what that one cannot take to whichever
+    has most room.
     """
     weights = np.where(solution > SNAP, solution, 0.0)
     np.copyto(weights, caps, where=solution > caps - SNAP)
     missing = budget - float(weights.sum())
     if abs(missing) > 1e-13:
-        room = np.minimum(weights, caps - weights)
-        inside = int(room.argmax())
-        weights[inside] = min(max(float(weights[inside]) + missing, 0.0), float(caps[inside]))
-        missing = budget - float(weights.sum())
+        missing = _placed(weights, caps, budget, missing, np.minimum(weights, caps - weights))
+    if abs(missing) > 1e-13:
+        missing = _placed(weights, caps, budget, missing, caps - weights if missing > 0 else weights)
     return weights, abs(missing)
+
+
+def _placed(weights: Array, caps: Array, budget: float, missing: float, room: Array) -> float:
+    """Give what is missing to the symbol with most room, in place; what is missing after that."""
+    i = int(room.argmax())
+    weights[i] = min(max(float(weights[i]) + missing, 0.0), float(caps[i]))
+    return budget - float(weights.sum())
 
 
 def _gap(gradient: Array, price: float, weights: Array, caps: Array) -> float:

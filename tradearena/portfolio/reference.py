@@ -63,7 +63,7 @@ class RollingMarkowitz:
 
         Raises:
             IndexError: there is no bar t.
-            ArithmeticError: the panel holds a return that is not finite.
+            SolverError: the panel holds a return that is not finite.
         """
         if not 0 <= t < len(self.panel):
             raise IndexError(f"bar {t} is not among the {len(self.panel)} bars of the panel")

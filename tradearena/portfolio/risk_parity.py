@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tradearena.errors import SolverError
 from tradearena.panel import Array
 from tradearena.portfolio.covariance import correlation
 
@@ -32,7 +33,7 @@ def risk_parity(covariance: Array) -> Array:
         [N], deterministic.
 
     Raises:
-        ArithmeticError: some long-only portfolio has no risk at all (a perfect hedge, as there is in the rank-one
+        SolverError: some long-only portfolio has no risk at all (a perfect hedge, as there is in the rank-one
             covariance of two rows), so that there is nothing to share; or the covariance is not finite.
 
     Source: Maillard, S., Roncalli, T., Teiletche, J. (2010), "The properties of equally weighted risk contribution
@@ -41,14 +42,14 @@ def risk_parity(covariance: Array) -> Array:
     """
     variance = covariance.diagonal()
     if not np.isfinite(covariance).all():
-        raise ArithmeticError(f"no risk parity among {len(variance)} symbols: the covariance is not finite")
+        raise SolverError(f"no risk parity among {len(variance)} symbols: the covariance is not finite")
     moves = variance > 0
     if not moves.any():
         return np.full(len(variance), 1.0 / len(variance))
     C = correlation(covariance[np.ix_(moves, moves)])
     balanced = _newton(C)
     if balanced is None:
-        raise ArithmeticError(f"no risk parity among {len(C)} symbols: some long-only mix of them has no risk at all")
+        raise SolverError(f"no risk parity among {len(C)} symbols: some long-only mix of them has no risk at all")
     shares = balanced / np.sqrt(variance[moves])
     weights = np.zeros(len(variance))
     weights[moves] = shares / shares.sum()
