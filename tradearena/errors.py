@@ -6,6 +6,7 @@ TradeArenaError                 exit 1
 ├── CardError                   exit 1   a card or policy that cannot be read: file and line
 ├── DataError                   exit 1   bars or recorded decisions that cannot be trusted: file, row, symbol, rule
 ├── AgentError                  exit 1   an agent that cannot be opened, or that raised while deciding
+├── SolverError                 exit 1   a portfolio problem without a proven optimum
 ├── StoreError                  exit 1   an experiment file that cannot be written or read
 │   └── DivergedError           exit 1   a recorded step that the same inputs no longer reproduce
 ├── InvalidRun                  exit 3   too many malformed replies to count as a result
