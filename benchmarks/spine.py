@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -30,6 +31,7 @@ import numpy as np
 from tradearena import policy
 from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
+from tradearena.arena.plan import Plan, rehearse
 from tradearena.market.dataset import open_dataset
 from tradearena.market.synthetic import Design
 from tradearena.market.window import Window
@@ -82,7 +84,7 @@ def rates(folder: Path, bars: int, repeats: int) -> dict[str, list[float]]:
         between = time.perf_counter()
         path = folder / "run.duckdb"
         path.unlink(missing_ok=True)
-        experiment.run(plan, path)
+        experiment.run(replace(plan), path)  # a plan of its own: no reference is shared with the run before
         ended = time.perf_counter()
         if turn:  # the first turn warms up
             found["bare"].append(len(span.decisions) / (between - began))
@@ -90,7 +92,7 @@ def rates(folder: Path, bars: int, repeats: int) -> dict[str, list[float]]:
     return found
 
 
-def parts(plan: experiment.Plan) -> dict[str, float]:
+def parts(plan: Plan) -> dict[str, float]:
     """Where the time goes, in microseconds a step: best of three."""
     panel, rules, span = plan.dataset.panel, plan.policy.reference, plan.span
     steps = len(span.decisions)
@@ -101,8 +103,7 @@ def parts(plan: experiment.Plan) -> dict[str, float]:
             reference.at(t)
 
     def unrecorded() -> None:
-        fresh = experiment.Plan(plan.dataset, plan.policy, plan.window, plan.candidates)
-        experiment.rehearse(fresh, "markowitz")
+        rehearse(replace(plan), "markowitz")
 
     found = {}
     for name, part in (
@@ -119,13 +120,13 @@ def parts(plan: experiment.Plan) -> dict[str, float]:
     return found
 
 
-def made(folder: Path, bars: int) -> experiment.Plan:
+def made(folder: Path, bars: int) -> Plan:
     """51 invented symbols, the standard policy, the agent that is the reference, a decision every bar."""
     place = folder / f"bench-{bars}"
     if not place.exists():
         write_synthetic(Design(symbols=SYMBOLS, sectors=SECTORS, bars=bars, seed=7), place)
     dataset = open_dataset(str(place))
-    return experiment.Plan(dataset, policy.load("standard"), Window(None, None, None, 1), (open_agent("markowitz"),))
+    return Plan(dataset, policy.load("standard"), Window(None, None, None, 1), (open_agent("markowitz"),))
 
 
 def sizes(path: Path, folder: Path) -> tuple[int, int]:

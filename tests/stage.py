@@ -15,7 +15,7 @@ from tradearena.agents.agent import Agent, Seat
 from tradearena.agents.callables import CallableAgent
 from tradearena.agents.card import AgentCard, Candidate, open_agent
 from tradearena.arena.episode import Ending, Setting, play
-from tradearena.arena.experiment import Plan
+from tradearena.arena.plan import Plan
 from tradearena.market.card import DatasetCard
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window

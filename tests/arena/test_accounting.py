@@ -14,7 +14,7 @@ from tradearena.agents.card import open_agent
 from tradearena.analysis.metrics import metrics, validity
 from tradearena.arena import experiment
 from tradearena.arena.episode import play
-from tradearena.arena.experiment import BASELINES, rehearse
+from tradearena.arena.plan import BASELINES, rehearse
 from tradearena.arena.tally import Tally
 from tradearena.policy import Execution, Limits, Policy
 from tradearena.store.reader import Reader

@@ -13,7 +13,7 @@ from stage import FREE, TIGHT, asked, episode, plan, walk
 from tradearena import rooms
 from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
-from tradearena.arena.experiment import rehearse
+from tradearena.arena.plan import rehearse
 from tradearena.errors import AgentError, DivergedError, Interrupted, StoreError, UsageError
 from tradearena.policy import Execution, Limits, Policy
 from tradearena.store.reader import Reader

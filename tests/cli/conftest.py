@@ -13,6 +13,7 @@ import pytest
 from tradearena import policy
 from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
+from tradearena.arena.plan import Plan
 from tradearena.cli import main
 from tradearena.market.dataset import open_dataset
 from tradearena.market.synthetic import Design
@@ -74,7 +75,7 @@ def _made(bars, tmp_path_factory):
     path = tmp_path_factory.mktemp("made") / "mine.duckdb"
     dataset = open_dataset(str(bars))
     for name in ("equal-weight", "momentum", "random"):
-        plan = experiment.Plan(dataset, policy.load("standard"), Window(), (open_agent(name),))
+        plan = Plan(dataset, policy.load("standard"), Window(), (open_agent(name),))
         experiment.run(plan, path)
     return path, f"20240506T070809Z-small-{plan.identity}.duckdb"
 

@@ -9,8 +9,8 @@ import pytest
 from shelf import NOW, Clock, episode_row, experiment_row, random_step
 from stage import walk
 
-from tradearena.store.reader import Recorded
 from tradearena.store.recorder import Recorder
+from tradearena.store.rows import Recorded
 from tradearena.store.writer import Writer
 from tradearena.values import Fill, Mark
 

@@ -14,8 +14,9 @@ from stage import walk
 
 from tradearena.errors import DivergedError, StoreError
 from tradearena.store import files, writer
-from tradearena.store.reader import Reader, Recorded
+from tradearena.store.reader import Reader
 from tradearena.store.recorder import Recorder
+from tradearena.store.rows import Recorded
 from tradearena.store.schema import KEYS, MIGRATIONS, TABLES, VIEWS
 from tradearena.store.seal import seal_of
 from tradearena.store.writer import GROUP, Writer

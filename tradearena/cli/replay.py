@@ -11,7 +11,8 @@ from tradearena.cli import options
 from tradearena.cli.terminal import say
 
 if TYPE_CHECKING:
-    from tradearena.store.reader import EpisodeRow, Reader
+    from tradearena.store.reader import Reader
+    from tradearena.store.rows import EpisodeRow
     from tradearena.store.story import Line, Page
 
 SHOWN = 20

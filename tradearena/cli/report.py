@@ -23,12 +23,14 @@ from rich.text import Text
 from tradearena.analysis.metrics import Metrics, metrics, validity
 from tradearena.cli.terminal import plain, say
 from tradearena.errors import InvalidRun, TradeArenaError
-from tradearena.store.reader import EpisodeRow, Reader
+from tradearena.store.reader import Reader
+from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE
 from tradearena.store.story import story
 
 if TYPE_CHECKING:
-    from tradearena.arena.experiment import Outcome, Plan
+    from tradearena.arena.experiment import Outcome
+    from tradearena.arena.plan import Plan
 
 COLUMNS = {
     "total_return": "return",

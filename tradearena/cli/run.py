@@ -14,7 +14,8 @@ from tradearena.cli import options
 from tradearena.errors import Interrupted
 
 if TYPE_CHECKING:
-    from tradearena.arena.experiment import Outcome, Plan
+    from tradearena.arena.experiment import Outcome
+    from tradearena.arena.plan import Plan
 
 DEFAULT_AGENT, DEFAULT_DATA, DEFAULT_POLICY = "momentum", "demo-daily", "standard"
 
@@ -48,6 +49,7 @@ def run(
     from tradearena import policy as policies
     from tradearena.agents.card import open_agent
     from tradearena.arena import experiment
+    from tradearena.arena.plan import Plan
     from tradearena.cli import report
     from tradearena.market.dataset import open_dataset
     from tradearena.market.window import Window
@@ -58,7 +60,7 @@ def run(
         warnings = [str(warning) for warning in dataset.warnings]
         if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
             warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
-        plan = experiment.Plan(
+        plan = Plan(
             dataset=dataset,
             policy=rules,
             window=Window(start, end, steps, every),
@@ -117,7 +119,7 @@ class Watch:
 def _table(plan: Plan, outcome: Outcome, results: dict[str, Any]) -> None:
     """The agent beside the baselines, what it said last, and what to type next."""
     from tradearena.analysis.metrics import metrics
-    from tradearena.arena.experiment import BASELINES, rehearse
+    from tradearena.arena.plan import BASELINES, rehearse
     from tradearena.cli import report
 
     rows = [report.entry(row) for row in results["episodes"]]

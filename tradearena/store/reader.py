@@ -4,11 +4,10 @@ file is run."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -17,59 +16,11 @@ from tradearena.errors import StoreError, UnknownName
 from tradearena.panel import Array, Panel
 from tradearena.policy import Policy
 from tradearena.store import files
+from tradearena.store.rows import EpisodeRow, Experiment, Recorded
 from tradearena.store.schema import TABLES, VIEWS
 from tradearena.values import Decision, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}
-
-
-class Recorded(NamedTuple):
-    """The decisions on file of one episode, in order, and the hash of each step."""
-
-    decisions: list[Decision]
-    hashes: list[bytes]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """The set-up of a file, as recorded."""
-
-    id: str
-    name: str
-    created_at: str
-    engine: int
-    dataset: dict[str, Any]
-    dataset_digest: str
-    warnings: list[str]
-    policy: dict[str, Any]
-    policy_digest: str
-    window: str
-    symbols: tuple[str, ...]
-    sectors: tuple[str, ...]
-    bars_per_year: float
-
-
-@dataclass(frozen=True)
-class EpisodeRow:
-    """One episode, as recorded."""
-
-    id: str
-    agent: str
-    card: dict[str, Any]
-    agent_digest: str
-    feedback: str
-    seed: int
-    replicate: int
-    first: int
-    last: int
-    every: int
-    manifest: dict[str, Any]
-    started_at: str
-    finished_at: str | None
-    status: str
-    error: str | None
-    root_hash: str | None
-    seal: str | None
 
 
 class Reader:

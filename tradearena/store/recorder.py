@@ -12,7 +12,7 @@ import numpy as np
 from tradearena.errors import DivergedError
 from tradearena.store.chain import GENESIS, closing_link, next_link
 from tradearena.store.columns import Values
-from tradearena.store.reader import Recorded
+from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
 from tradearena.values import Decision, Exposures, Fill, Mark, Step
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tradearena.errors import UsageError
-from tradearena.store.reader import EpisodeRow, Reader, stamp
+from tradearena.store.reader import Reader, stamp
+from tradearena.store.rows import EpisodeRow
 from tradearena.values import CAUSES
 
 

@@ -1,0 +1,57 @@
+"""Rows of an experiment file as values: the set-up, an episode, the decisions to resume from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tradearena.values import Decision
+
+
+class Recorded(NamedTuple):
+    """The decisions on file of one episode, in order, and the hash of each step."""
+
+    decisions: list[Decision]
+    hashes: list[bytes]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The set-up of a file, as recorded."""
+
+    id: str
+    name: str
+    created_at: str
+    engine: int
+    dataset: dict[str, Any]
+    dataset_digest: str
+    warnings: list[str]
+    policy: dict[str, Any]
+    policy_digest: str
+    window: str
+    symbols: tuple[str, ...]
+    sectors: tuple[str, ...]
+    bars_per_year: float
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """One episode, as recorded."""
+
+    id: str
+    agent: str
+    card: dict[str, Any]
+    agent_digest: str
+    feedback: str
+    seed: int
+    replicate: int
+    first: int
+    last: int
+    every: int
+    manifest: dict[str, Any]
+    started_at: str
+    finished_at: str | None
+    status: str
+    error: str | None
+    root_hash: str | None
+    seal: str | None
