@@ -91,3 +91,10 @@ def test_nothing_is_written_into_the_package():
     package = Path(rooms.__file__).parent
     assert package not in rooms.home().parents
     assert rooms.home() != rooms.shipped()
+
+
+def test_the_runs_of_the_checkout_the_package_stands_in_are_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRADEARENA_HOME", raising=False)
+    assert (rooms.shipped() / "replays").is_dir()
+    assert rooms.places("replays") == []

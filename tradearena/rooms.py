@@ -1,8 +1,8 @@
 """Finds what users edit: a room and a name come in, a path goes out.
 
 The four rooms are `agents`, `risk`, `market_data` and `replays`. They are looked up, in this order, under `--home`,
-`$TRADEARENA_HOME`, the working directory, and what the package ships; the first hit wins. Nothing is ever written
-into the package: new files go to the first of the first three that applies.
+`$TRADEARENA_HOME`, the working directory, and (but for `replays`) what the package ships; the first hit wins. Nothing
+is ever written into the package: new files go to the first of the first three that applies.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def home(chosen: Path | None = None) -> Path:
 
 def places(room: str, chosen: Path | None = None) -> list[Path]:
     """Existing folders in which a room's files are looked up, nearest first."""
-    candidates = [home(chosen), Path.cwd(), shipped()]
+    candidates = [home(chosen), Path.cwd()]
+    if room != "replays":  # the package ships no runs; those of the checkout it stands in are somebody's own
+        candidates.append(shipped())
     folders = [base / room for base in dict.fromkeys(path.resolve() for path in candidates)]
     return [folder for folder in folders if folder.is_dir()]
 
