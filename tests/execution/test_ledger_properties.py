@@ -14,7 +14,6 @@ from tradearena.policy import Execution
 from tradearena.values import CAUSES, Account, Fill
 
 often = settings(max_examples=2000)
-sometimes = settings(max_examples=400)
 
 
 class Day(NamedTuple):
@@ -135,7 +134,7 @@ def test_nav_changes_by_what_prices_fills_costs_and_fees_explain_and_by_nothing_
         assert abs(math.fsum(changes) - day.after.nav) <= 1e-13 * max(map(abs, changes)) * len(changes) < 0.005
 
 
-@sometimes
+@often
 @given(lives())
 def test_nav_is_cash_and_positions_less_what_is_owed(life):
     for day in life.days:
@@ -144,7 +143,7 @@ def test_nav_is_cash_and_positions_less_what_is_owed(life):
         assert math.isclose(math.fsum(parts), after.nav, rel_tol=0, abs_tol=1e-14 * max(map(abs, parts)) * len(parts))
 
 
-@sometimes
+@often
 @given(lives())
 def test_the_costs_on_record_are_those_of_the_policy(life):
     for day, fill in fills(life):
@@ -153,7 +152,7 @@ def test_the_costs_on_record_are_those_of_the_policy(life):
         assert math.isclose(fill.cost, recorded.sum(), rel_tol=1e-12, abs_tol=1e-300)
 
 
-@sometimes
+@often
 @given(lives())
 def test_the_borrow_fee_is_charged_on_every_short_position_at_every_close(life):
     for day in life.days:
@@ -167,7 +166,7 @@ def _held_at_ruin(day):
     return day.before.shares + (day.fill.quantity if day.fill is not None else 0.0)
 
 
-@sometimes
+@often
 @given(lives())
 def test_cash_is_never_spent_below_zero(life):
     for day in life.days:
@@ -177,7 +176,7 @@ def test_cash_is_never_spent_below_zero(life):
             assert day.after.cash == 0 or day.after.owed == 0
 
 
-@sometimes
+@often
 @given(lives())
 def test_an_account_ends_where_its_nav_does(life):
     for day in life.days[:-1]:
@@ -193,7 +192,7 @@ def test_an_account_ends_where_its_nav_does(life):
 # ---------------------------------------------------------------------- orders
 
 
-@sometimes
+@often
 @given(lives())
 def test_position_and_orders_in_flight_together_are_the_target(life):
     lot = life.terms.lot
@@ -212,7 +211,7 @@ def test_position_and_orders_in_flight_together_are_the_target(life):
         assert not day.sent[~life.panel.tradable[day.t]].any()
 
 
-@sometimes
+@often
 @given(lives())
 def test_each_order_meets_one_open_and_is_never_cancelled_nor_filled_after_it(life):
     due = {day.t + life.terms.latency: day for day in life.days if day.sent is not None}
@@ -229,7 +228,7 @@ def test_each_order_meets_one_open_and_is_never_cancelled_nor_filled_after_it(li
             np.testing.assert_array_equal(day.after.shares, held + moved)
 
 
-@sometimes
+@often
 @given(lives(), seeds)
 def test_orders_are_made_from_the_close_of_their_bar_and_nothing_later(life, seed):
     rng = np.random.default_rng(seed)
@@ -248,7 +247,7 @@ def test_orders_are_made_from_the_close_of_their_bar_and_nothing_later(life, see
     np.testing.assert_allclose(ledger.order(t, day.approved), day.sent, rtol=1e-12, atol=1e-12)
 
 
-@sometimes
+@often
 @given(lives())
 def test_keeping_the_position_sends_no_orders(life):
     for day in life.days:
@@ -256,7 +255,7 @@ def test_keeping_the_position_sends_no_orders(life):
             assert not day.sent.any()
 
 
-@sometimes
+@often
 @given(lives())
 def test_no_order_is_dust(life):
     for day in life.days:
@@ -268,7 +267,7 @@ def test_no_order_is_dust(life):
 # ---------------------------------------------------------------------- fills
 
 
-@sometimes
+@often
 @given(lives())
 def test_a_fill_is_part_of_its_order_within_volume_and_lots(life):
     chosen = life.terms
@@ -288,7 +287,7 @@ def test_a_fill_is_part_of_its_order_within_volume_and_lots(life):
             assert (day.after.shares >= 0).all() or life.ruined
 
 
-@sometimes
+@often
 @given(lives())
 def test_every_cancelled_part_has_its_cause_and_nothing_else_has(life):
     for day, fill in fills(life):
@@ -316,7 +315,7 @@ def room_of(life, t, i):
     return math.floor(room / chosen.lot + 1e-9) * chosen.lot if chosen.lot else room
 
 
-@sometimes
+@often
 @given(lives())
 def test_sales_fill_before_purchases_and_all_purchases_are_cut_alike(life):
     """The whole of an open done again: what may be sold is sold, then the cash there is buys what it can."""

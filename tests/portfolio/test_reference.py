@@ -70,7 +70,7 @@ def test_asking_twice_solves_once():
     assert reference.at(51) is not first
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), t=st.integers(0, 78), lookback=st.integers(2, 60))
 def test_bars_after_t_never_change_the_reference_at_t(seed, t, lookback):
     close, volume = bars(seed=seed)
@@ -85,7 +85,7 @@ def test_bars_after_t_never_change_the_reference_at_t(seed, t, lookback):
     assert same(RollingMarkowitz(changed.until(t), rules).at(t), known)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(order=st.permutations(range(0, 80, 7)))
 def test_the_order_of_questions_does_not_matter(order):
     market = panel(*bars())

@@ -346,7 +346,7 @@ def test_an_empty_book_raises_no_flags():
 # ---------------------------------------------------------------------- the largest weights a reply may state
 
 
-@settings(max_examples=500)
+@settings(max_examples=2000)
 @given(seeds, st.integers(1, 12), st.booleans())
 def test_the_largest_weights_a_reply_may_state_are_brought_within_the_limits(seed, n, stuck):
     rng = np.random.default_rng(seed)

@@ -18,7 +18,6 @@ SCALINGS = ("gross", "net", "volatility", "reference-risk", "turnover", "liquidi
 KEEP = Decision(None)
 
 often = settings(max_examples=2000)
-sometimes = settings(max_examples=500)
 
 
 def total(values):
@@ -102,7 +101,7 @@ def test_every_state_limit_holds_given_the_pins(case):
     assert broken(audit(*case).approved, case.state, case.limits) == []
 
 
-@sometimes
+@often
 @given(cases(trade_limits=False))
 def test_where_only_state_limits_act_no_weight_grows_or_changes_sign(case):
     decision, state, _ = case
@@ -132,7 +131,7 @@ def test_an_audit_of_what_was_approved_changes_nothing_and_finds_nothing(case):
     assert not again.gated, again.findings
 
 
-@sometimes
+@often
 @given(cases())
 def test_what_breaks_no_limit_is_approved_as_it_is(case):
     decision, state, limits = case
@@ -145,7 +144,7 @@ def test_what_breaks_no_limit_is_approved_as_it_is(case):
         assert broken(np.where(pinned, state.current, decision.target), state, limits, 10 * TOLERANCE) == []
 
 
-@sometimes
+@often
 @given(cases())
 def test_a_finding_that_gates_has_changed_something(case):
     decision, _, _ = case
@@ -168,7 +167,7 @@ def test_the_trade_limits_hold_measured_from_the_forced_reductions(case):
         assert (trades <= state.liquidity + SLACK).all()
 
 
-@sometimes
+@often
 @given(cases())
 def test_what_is_approved_lies_between_the_forced_reductions_and_the_wish(case):
     decision, state, limits = case
@@ -193,7 +192,7 @@ def test_a_decision_goes_as_far_towards_its_wish_as_the_trade_limits_let_it(case
         assert beyond or blocked
 
 
-@sometimes
+@often
 @given(cases())
 def test_forced_reductions_are_exempt_from_the_trade_limits(case):
     _, state, limits = case
@@ -204,7 +203,7 @@ def test_forced_reductions_are_exempt_from_the_trade_limits(case):
 # ---------------------------------------------------------------------- keeping and halting
 
 
-@sometimes
+@often
 @given(cases(), st.sampled_from(("fallback", "error", "timid", "none")))
 def test_a_reply_that_is_malformed_or_timid_keeps_the_position(case, why):
     decision, state, limits = case
@@ -224,7 +223,7 @@ def test_a_reply_that_is_malformed_or_timid_keeps_the_position(case, why):
     assert ("confidence" in rules) == (why == "timid")
 
 
-@sometimes
+@often
 @given(cases())
 def test_the_kill_switch_approves_the_pins_and_nothing_else(case):
     decision, state, limits = case
@@ -241,7 +240,7 @@ def test_the_kill_switch_approves_the_pins_and_nothing_else(case):
 # ---------------------------------------------------------------------- findings
 
 
-@sometimes
+@often
 @given(cases())
 def test_a_scaling_rule_is_one_finding_and_every_other_names_whom_it_changed_once(case):
     findings = audit(*case).findings
@@ -251,7 +250,7 @@ def test_a_scaling_rule_is_one_finding_and_every_other_names_whom_it_changed_onc
     assert len(named) == len(set(named))
 
 
-@sometimes
+@often
 @given(cases())
 def test_the_numbers_of_a_finding_agree_with_each_other(case):
     for finding in audit(*case).findings:
@@ -267,7 +266,7 @@ def test_the_numbers_of_a_finding_agree_with_each_other(case):
             assert finding.severity == ("minor" if within else "major")
 
 
-@sometimes
+@often
 @given(cases())
 def test_the_elementwise_rules_name_exactly_the_symbols_they_changed(case):
     decision, state, limits = case
@@ -290,7 +289,7 @@ def test_the_elementwise_rules_name_exactly_the_symbols_they_changed(case):
     assert found == expected
 
 
-@sometimes
+@often
 @given(cases())
 def test_exposures_are_those_of_what_was_approved(case):
     _, state, _ = case
@@ -307,7 +306,7 @@ def test_exposures_are_those_of_what_was_approved(case):
     assert found.effective_bets >= 0
 
 
-@sometimes
+@often
 @given(cases())
 def test_nothing_that_leaves_the_audit_is_not_a_number(case):
     report = audit(*case)
@@ -315,7 +314,7 @@ def test_nothing_that_leaves_the_audit_is_not_a_number(case):
     assert np.isfinite(report.exposures).all()
 
 
-@sometimes
+@often
 @given(cases())
 def test_an_audit_leaves_its_input_alone(case):
     decision, state, _ = case

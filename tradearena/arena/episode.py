@@ -67,6 +67,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
 
     Raises:
         AgentError: the agent raised.
+        SolverError: the reference of a bar has no proven optimum.
         Interrupted: a stop was asked for; the steps so far are on record.
     """
     panel, policy, span = setting.panel, setting.policy, setting.span
