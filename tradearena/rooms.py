@@ -47,10 +47,11 @@ def places(room: str, chosen: Path | None = None) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
-def cards(room: str, chosen: Path | None = None) -> dict[str, Path]:
-    """All TOML files of a room by name; the nearest folder wins where a name occurs twice."""
+def cards(room: str, chosen: Path | None = None, ending: str = ".toml") -> dict[str, Path]:
+    """All TOML files (or those of another ending) of a room by name; the nearest folder wins where a name occurs
+    twice."""
     found: dict[str, Path] = {}
     for folder in places(room, chosen):
-        for path in sorted(folder.glob("*.toml")):
+        for path in sorted(folder.glob(f"*{ending}")):
             found.setdefault(path.stem, path)
     return found

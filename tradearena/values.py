@@ -17,6 +17,9 @@ Status: TypeAlias = Literal["ok", "repaired", "fallback", "error"]
 Severity: TypeAlias = Literal["flag", "minor", "major", "critical"]
 Scope: TypeAlias = Literal["symbol", "group", "portfolio"]
 
+MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clear", "false-audit:inverted")
+"""Feedback modes: what an agent is told of its audits. `false-audit` alone is short for the first of the three."""
+
 TOLERANCE = 1e-9
 """Absolute slack in weight units below which a limit counts as met: `sum([1/51] * 51)` exceeds 1 by 2e-16."""
 
@@ -104,16 +107,30 @@ class Account:
         return replace(self, fill=fill, **{name: getattr(self, name).copy() for name in arrays})
 
 
+class Memo(NamedTuple):
+    """What an agent remembers of one decision: its bar, the target weights [N] it asked for (None: it kept the
+    position), the first words of its rationale, the status of its reply, and in a few words what it was then told of
+    the audit (None: nothing)."""
+
+    t: int
+    target: Array | None
+    rationale: str
+    status: Status
+    told: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What an agent may see at the close of bar `t`: bars up to `t`, its account, what it is told. `first` is the bar
-    of the episode's first decision, `previous` that of the decision before this one."""
+    """What an agent may see at the close of bar `t`: bars up to `t`, its account, its last decisions (oldest first),
+    what it is told. `first` is the bar of the episode's first decision, `previous` that of the decision before this
+    one."""
 
     t: int
     first: int
     previous: int | None
     bars: Panel
     account: Account
+    memory: tuple[Memo, ...] = ()
     told: str | None = None
 
     @property
@@ -128,11 +145,36 @@ class Observation:
         return traded
 
 
+class Call(NamedTuple):
+    """One request to a model: as it was sent (`model`; `parameters`, JSON), what it took (tokens, money in US dollars,
+    seconds; None where unknown), and what went wrong, if anything."""
+
+    model: str
+    parameters: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: float | None
+    latency: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was said to an agent that is asked in words, and what it answered: system text, prompt, raw reply, and the
+    requests it took."""
+
+    system: str
+    prompt: str
+    reply: str
+    calls: tuple[Call, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What an agent answers. `target` is [N] finite weights, or None to keep the position (`kept`, or malformed).
 
     `stray` holds, as stated, what could not be placed: unknown symbols, and values that are not usable numbers.
+    `exchange` is what was said, where the agent is asked in words.
     """
 
     target: Array | None
@@ -142,6 +184,7 @@ class Decision:
     status: Status = "ok"
     reason: str = ""
     stray: tuple[tuple[str, str], ...] = ()
+    exchange: Exchange | None = None
 
 
 class Finding(NamedTuple):

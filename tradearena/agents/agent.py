@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradearena.panel import Array
+from tradearena.policy import Limits
 from tradearena.values import Decision, Observation
 
 
@@ -24,8 +25,9 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What an agent is built with, beside its card: the episode's seed, and the weights [N] of the reference portfolio
-    at the close of a bar, for the agent that is the reference."""
+    """What an agent is built with, beside its card: the episode's seed, the limits it is told to keep, and the weights
+    [N] of the reference portfolio at the close of a bar, for the agent that is the reference."""
 
     seed: int
     reference: Callable[[int], Array]
+    limits: Limits = field(default_factory=Limits)
