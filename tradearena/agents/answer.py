@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, get_args
 
 import numpy as np
@@ -56,10 +57,11 @@ def stated(
         sure, mended = None, f"confidence is not a number in [0, 1]: {storable(confidence)[:40]}"
     if weights is None:
         return Decision(None, text, sure, after, "fallback", f"expected {len(symbols)} weights, one per symbol")
-    place = {symbol: i for i, symbol in enumerate(symbols)}
-    target, stray, reason, understood = np.zeros(len(symbols)), [], "", False
+    place = _places(symbols)
+    target, stray, reason, understood = [0.0] * len(symbols), [], "", False
     for name, value in weights:
-        symbol, weight = storable(name), _number(value)
+        symbol = name if type(name) is str and name in place else storable(name)
+        weight = _number(value)
         if symbol not in place:
             if symbol in _CASH:
                 understood = True
@@ -75,11 +77,19 @@ def stated(
         reason = reason or f"no symbol is known: {stray[0][0][:40]}"
     if reason:
         return Decision(None, text, sure, after, "fallback", reason, tuple(stray))
-    return Decision(target, text, sure, after, "repaired" if mended else "ok", mended, tuple(stray))
+    return Decision(np.array(target), text, sure, after, "repaired" if mended else "ok", mended, tuple(stray))
+
+
+@lru_cache(maxsize=8)
+def _places(symbols: tuple[str, ...]) -> dict[str, int]:
+    """Where the weight of a symbol stands. Every answer of an episode asks for the same symbols."""
+    return {symbol: i for i, symbol in enumerate(symbols) if storable(symbol) == symbol}
 
 
 def _number(value: Any) -> float | None:
     """A finite number, or None."""
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     axes: int = getattr(value, "ndim", 0)
     if axes or isinstance(value, (bool, np.bool_)):
         return None
