@@ -1,0 +1,330 @@
+"""The litellm adapter, against a real server on loopback: what is sent, what comes back, and what goes wrong.
+
+All that needs litellm stands in this file: its import takes seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+import pytest
+from loopback import Answer, ChatServer
+from pydantic import ValidationError
+
+from tradearena import cards
+from tradearena.agents.card import AgentCard
+from tradearena.agents.llm import LanguageModel, Model
+from tradearena.agents.talker import Reply
+from tradearena.errors import AgentError
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "sk-test-0123456789abcdef"
+NAME = "openai/gpt-4o-mini"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("OPENAI_API_BASE", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def voice(server, **fields) -> LanguageModel:
+    return LanguageModel(Model(**{"model": NAME, "api_base": server.url, **fields}), seed=7)
+
+
+def ask(server, **fields) -> Reply:
+    return asyncio.run(voice(server, **fields).answer("You trade.", "Bars: 1 2 3"))
+
+
+def refusal(answer: str | Answer, **fields) -> AgentError:
+    """The error that an answer ends in, after exactly one request."""
+    with ChatServer(lambda _: answer) as server, pytest.raises(AgentError) as caught:
+        ask(server, **fields)
+    assert len(server.requests) == 1
+    return caught.value
+
+
+def problem(message: str, code: str | None = None) -> str:
+    return json.dumps({"error": {"message": message, "type": "error", "code": code}})
+
+
+def test_importing_the_adapter_does_not_import_litellm():
+    code = "import sys, tradearena.agents.llm; sys.exit('litellm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_a_prompt_becomes_one_structured_request_and_its_reply_comes_back_raw():
+    said = ' {"target_weights": {"A": 0.5}} \n'
+    with ChatServer(lambda _: Answer(said, fields={"model": "gpt-4o-mini-2024-07-18"})) as server:
+        reply = ask(server, temperature=0.5, max_tokens=300)
+    (request,), (call,) = server.requests, reply.calls
+    assert (reply.text, reply.cut) == (said, False)
+    assert request.path == "/v1/chat/completions"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.body == {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "system", "content": "You trade."}, {"role": "user", "content": "Bars: 1 2 3"}],
+        "temperature": 0.5,
+        "max_tokens": 300,
+        "seed": 7,
+        "response_format": {"type": "json_object"},
+    }
+    assert call.model == "gpt-4o-mini-2024-07-18"
+    assert (call.input_tokens, call.output_tokens, call.error) == (6, 3, None)
+    assert call.cost == pytest.approx(6 * 0.15e-6 + 3 * 0.6e-6)  # the list price of the model
+    assert 0 < call.latency < 60
+
+
+@pytest.mark.parametrize("model", [NAME, "openai/gpt-5", "openai/our-own", "hosted_vllm/llama", "mistral/small"])
+def test_the_parameters_on_record_are_those_that_were_sent(model):
+    with ChatServer(lambda _: "{}") as server:
+        reply = ask(server, model=model)
+    sent = {key: value for key, value in server.requests[0].body.items() if key not in ("model", "messages", "stream")}
+    recorded = reply.calls[0].parameters
+    assert recorded == json.dumps(sent, sort_keys=True)
+    assert server.requests[0].body.get("stream", False) is False
+    assert ("temperature" in sent) is (model != "openai/gpt-5"), "a model that takes no temperature is sent none"
+
+
+def test_what_is_not_known_is_none_and_never_zero():
+    with ChatServer(lambda _: "four words of text") as server:
+        call = ask(server, model="openai/our-own").calls[0]
+    assert (call.output_tokens, call.cost) == (4, None)
+    with ChatServer(lambda _: Answer("text", fields={"usage": None, "model": None})) as server:
+        call = ask(server).calls[0]
+    assert (call.input_tokens, call.output_tokens, call.cost) == (None, None, None)
+    assert call.model.endswith("gpt-4o-mini")
+
+
+@pytest.mark.parametrize(
+    ("finish", "cut"),
+    [("stop", False), ("eos", False), ("length", True), ("content_filter", True), ("error", True)],
+)
+def test_a_reply_that_ends_before_its_end_is_cut(finish, cut):
+    with ChatServer(lambda _: Answer('{"target_', finish)) as server:
+        reply = ask(server)
+    assert (reply.text, reply.cut) == ('{"target_', cut)
+
+
+@pytest.mark.parametrize("content", ["", None])
+def test_an_empty_reply_is_a_reply(content):
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    with ChatServer(lambda _: Answer(fields={"choices": [choice]})) as server:
+        reply = ask(server)
+    assert (reply.text, reply.cut, len(reply.calls)) == ("", False, 1)
+
+
+def test_half_of_a_surrogate_pair_can_be_stored():
+    with ChatServer(lambda _: "up \ud83d") as server:
+        assert ask(server).text == "up ?"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            Answer(status=401, body=problem("bad key", "invalid_api_key")),
+            "the key was refused (status 401: bad key); c",
+        ),
+        (Answer(status=403, body=problem("not yours")), "the key was refused (status 403: not yours); check the key"),
+        (Answer(status=404, body=problem("no x", "model_not_found")), "there is no such model (status 404: no x); che"),
+        (Answer(status=400, body=problem("odd seed")), "the request was refused (status 400: odd seed); check the par"),
+        (Answer(status=422, body=problem("odd seed")), "the request was refused (status 422: odd seed); check the par"),
+        (
+            Answer(status=400, body=problem("This model's maximum context length is 9 tokens.")),
+            "the prompt is longer than the model can read (status 400: This model's maximum context length is 9 tok",
+        ),
+        (
+            Answer(status=400, body=problem("the request exceeds the available context size")),
+            "the prompt is longer than the model can read (status 400: the request exceeds the available context si",
+        ),
+        (Answer(status=402, body=problem("no funds")), "too many requests, or no credit left (status 402: no funds); "),
+        (Answer(status=429, body=problem("slow down")), "too many requests, or no credit left (status 429: slow down)"),
+        (Answer(status=500, body=problem("oops")), "the service failed (status 500: oops); try again later"),
+        (Answer(status=503, body=problem("full")), "the service failed (status 503: full); try again later"),
+        (Answer(status=504, body=""), "the service failed (status 504: nothing more said); try again later"),
+        (Answer(body=problem("died upstream", "502")), "died upstream); "),
+        (Answer(fields={"choices": []}), "the answer is not a chat completion (it has no choices); check what answers"),
+        (Answer(fields={"choices": None}), "the answer is not a chat completion ("),
+        (Answer(body=""), "the answer is not a chat completion ("),
+        (Answer(body="null"), "the answer is not a chat completion ("),
+        (Answer(body="<html>\n<p>Welcome</p></html>"), "the answer is not a chat completion ("),
+        (Answer(status=302, body=""), "the answer is not a chat completion ("),
+        (Answer("text", cut=True), "/v1 cannot be reached, or hung up ("),
+    ],
+    ids=lambda value: f"{value.status}" if isinstance(value, Answer) else "",
+)
+def test_a_request_that_fails_is_one_sentence_and_no_decision(answer, said):
+    error = str(refusal(answer))
+    assert error.startswith(f"{NAME}: ")
+    assert said in error
+    assert "\n" not in error
+    assert len(error) < 400
+
+
+@pytest.mark.parametrize("answer", [Answer("late", wait=1.0), Answer("late", drip=0.05)], ids=["silence", "drops"])
+def test_a_reply_that_is_not_complete_in_time_is_given_up(answer):
+    with ChatServer(lambda _: "{}") as server:
+        ask(server)  # litellm takes its time over the first request of a process
+    said = str(refusal(answer, timeout=0.25))
+    assert said == f"{NAME}: no complete reply within 0.25 s; raise timeout in the card, or try again"
+
+
+def test_an_address_where_nobody_answers_is_named():
+    with ChatServer(lambda _: "{}") as server:
+        url = server.url
+    with pytest.raises(AgentError, match=rf"^{NAME}: {url} cannot be reached, or hung up \(.*\); check the network"):
+        ask(server)
+
+
+@pytest.mark.parametrize("blank", [None, "", " "])
+def test_without_a_key_nothing_is_asked(monkeypatch, blank):
+    if blank is None:
+        monkeypatch.delenv("OPENAI_API_KEY")
+    else:
+        monkeypatch.setenv("OPENAI_API_KEY", blank)
+    with ChatServer(lambda _: "{}") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        with pytest.raises(AgentError) as caught:
+            ask(server, api_base=None)
+    assert str(caught.value) == f"{NAME}: no key in the environment; set OPENAI_API_KEY"
+    assert server.requests == []
+
+
+def test_a_server_of_ones_own_needs_no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with ChatServer(lambda _: "{}") as server:
+        assert ask(server).text == "{}"
+    assert server.requests[0].headers["authorization"] == "Bearer no-key"
+
+
+def test_a_model_of_no_known_provider_is_refused_before_anything_is_asked():
+    with (
+        ChatServer(lambda _: "{}") as server,
+        pytest.raises(AgentError, match=r"^our-own: litellm knows no such model"),
+    ):
+        ask(server, model="our-own")
+    assert server.requests == []
+
+
+def test_the_key_is_never_repeated(monkeypatch):
+    monkeypatch.setenv("SOME_OTHER_TOKEN", KEY + "-and-more")
+    for said in (f"Incorrect API key provided: {KEY}", f"{KEY}-and-more", "x" * 190 + KEY):
+        error = refusal(Answer(status=401, body=problem(said)))
+        assert "sk-test" not in "".join(traceback.format_exception(error))
+        assert (error.__cause__, error.__context__) == (None, None)
+    with ChatServer(lambda _: "{}") as server:
+        assert "sk-test" not in repr(ask(server))
+
+
+def test_answers_overlap_in_time():
+    together = threading.Barrier(2, timeout=20)
+
+    def both(_):
+        together.wait()  # nobody is answered before both have asked
+        return "{}"
+
+    async def twice(model):
+        return await asyncio.gather(model.answer("a", "b"), model.answer("c", "d"))
+
+    with ChatServer(both) as server:
+        replies = asyncio.run(twice(voice(server)))
+    assert [reply.text for reply in replies] == ["{}", "{}"]
+
+
+def test_a_cancelled_answer_is_cancelled_and_nothing_else():
+    asked = threading.Event()
+
+    def slow(_):
+        asked.set()
+        return Answer("{}", wait=0.5)
+
+    async def cancel(model):
+        task = asyncio.create_task(model.answer("a", "b"))
+        await asyncio.to_thread(asked.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with ChatServer(slow) as server:
+        asyncio.run(cancel(voice(server)))
+
+
+ALONE = """
+import asyncio, gc, sys
+elsewhere = []
+def watch(event, arguments):
+    if event == "socket.connect" and arguments[1][0] != "127.0.0.1":
+        elsewhere.append(arguments[1])
+    if event == "socket.getaddrinfo" and arguments[0] not in ("127.0.0.1", b"127.0.0.1"):
+        elsewhere.append(arguments[0])
+sys.addaudithook(watch)
+from loopback import Answer, ChatServer
+from tradearena.agents.llm import LanguageModel, Model
+from tradearena.errors import AgentError
+
+async def episode(model):
+    for _ in range(2):
+        try:
+            await model.answer("system", "prompt")
+        except AgentError as error:
+            print("failed")
+
+with ChatServer(lambda _: Answer("{}", finish="unheard of")) as server:  # which litellm would log
+    for name in ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini"):
+        asyncio.run(episode(LanguageModel(Model(model=name, api_base=server.url), 1)))
+        gc.collect()
+    paths = [request.path for request in server.requests]
+print(len(paths), elsewhere)
+"""
+
+
+def test_a_process_stays_silent_leaves_nothing_open_and_calls_nobody_else(tmp_path):
+    """Several event loops, as episodes have them; every warning an error, and whatever is not closed gives one."""
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ALONE],
+        env={**os.environ, "PYTHONPATH": paths, "ANTHROPIC_API_KEY": KEY, "LITELLM_LOG": "DEBUG"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == "failed\nfailed\n6 []\n"  # Anthropic's protocol is not spoken here
+
+
+def test_the_shipped_card_fits():
+    path = ROOT / "agents" / "llm.toml"
+    card = cards.read(path, AgentCard)
+    assert (card.name, card.kind, card.reads_feedback, card.sampled) == ("llm", "llm", True, True)
+    model = cards.fit(Model, card.parameters, path=path, text=cards.text_of(path), under=("parameters",))
+    assert model == Model(model=NAME)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"api_key": KEY},
+        {"api_base": f"https://me:{KEY}@host/v1"},
+        {"api_base": f"https://host/v1?key={KEY}"},
+        {"api_base": "localhost:8000"},
+        {"timeout": 0},
+        {"timeout": float("inf")},
+        {"max_tokens": 0},
+        {"temperature": -1},
+    ],
+    ids=repr,
+)
+def test_a_card_holds_no_secret_and_no_nonsense(fields):
+    with pytest.raises(ValidationError):
+        Model(**{"model": NAME, **fields})
