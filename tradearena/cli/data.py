@@ -102,11 +102,17 @@ def synthesise_dataset(
         datetime(2015, 1, 5)  # noqa: DTZ001  a date of the exchange's calendar
     ),
     coupled: Annotated[int, typer.Option("--coupled", help="Pairs of symbols that move almost as one.")] = 0,
+    scenes: Annotated[int, typer.Option("--scenes", help="Stress scenes: falls of the whole market.")] = 0,
+    depth: Annotated[float, typer.Option("--depth", help="Fall of the market's log in each.")] = 0.15,
+    lead: Annotated[int, typer.Option("--lead", help="Bars that a precursor stands before a scene.")] = 6,
+    strength: Annotated[
+        float, typer.Option("--strength", help="Precursor: by how much the log of all volumes is up; 0: there is none.")
+    ] = 0.0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make; default: market_data/NAME.")] = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """Invent daily bars: sectors, volatility that clusters, fat tails, gaps over night."""
+    """Invent daily bars: sectors, volatility that clusters, fat tails, gaps over night, stress scenes if asked for."""
     from tradearena import rooms
     from tradearena.errors import UsageError
     from tradearena.market.dataset import ROOM
@@ -115,7 +121,18 @@ def synthesise_dataset(
 
     if not name or name != Path(name).name or name.startswith("."):
         raise UsageError(f"'{name}' cannot name a dataset; give a plain name, and the place with --out or --home")
-    design = Design(symbols=symbols, sectors=sectors, bars=bars, start=start.date(), seed=seed, coupled=coupled)
+    design = Design(
+        symbols=symbols,
+        sectors=sectors,
+        bars=bars,
+        start=start.date(),
+        seed=seed,
+        coupled=coupled,
+        scenes=scenes,
+        depth=depth,
+        lead=lead,
+        strength=strength,
+    )
     folder = write_synthetic(design, out or rooms.home(home) / ROOM / name, name=name)
     if json:
         _print_json({"dataset": str(folder)})

@@ -7,6 +7,9 @@ The log return of symbol i, in sector k(i), on bar t is
 where market m, sectors s and residuals e are independent and each follows a GARCH(1,1) with Student t innovations
 (Bollerslev 1987): volatility clusters and tails are fat. Both members of a coupled pair share most of their residual.
 
+A stress scene takes the market down by its depth, spread over its bars; a precursor of stated lead and strength is
+volume, in all symbols, `exp(strength)` times what it would be in each of the `lead` bars before the scene.
+
 Only uniform doubles are drawn and everything else is computed from them, one stream per purpose: the same seed gives
 the same bars under every version of numpy, and a new purpose disturbs none that is there. Prices are rounded to cents,
 far above the last bits in which processors differ.
@@ -34,7 +37,7 @@ SECTORS = {
 }
 """Sectors and the stems of their invented tickers; a digit follows, which no listed US ticker has."""
 
-STREAMS = ("market", "sectors", "residuals", "betas", "levels", "overnight", "extremes", "turnover")
+STREAMS = ("market", "sectors", "residuals", "betas", "levels", "overnight", "extremes", "turnover", "stress")
 """Purposes that draw random numbers. New ones are added at the end."""
 
 DAYS = 252
@@ -46,7 +49,9 @@ class Design:
 
     `alpha`, `beta`: GARCH weights of the last squared return and the last variance; `tail`: degrees of freedom of the
     innovations; `overnight`: share of a day's variance between close and open; `coupled`: pairs of symbols of one
-    sector whose residuals correlate by `coupling`; `turnover`: range of the symbols' mean daily volumes, in money.
+    sector whose residuals correlate by `coupling`; `turnover`: range of the symbols' mean daily volumes, in money;
+    `scenes` stress scenes of `scene` bars take the market down by `depth` each (a fall of its log), and volume is
+    exp(`strength`) times as high in the `lead` bars before each: a precursor, planted where strength is above 0.
     """
 
     symbols: int = 12
@@ -65,6 +70,11 @@ class Design:
     coupled: int = 0
     coupling: float = 0.95
     turnover: tuple[float, float] = (80e6, 400e6)
+    scenes: int = 0
+    scene: int = 10
+    depth: float = 0.15
+    lead: int = 6
+    strength: float = 0.0
 
     def __post_init__(self) -> None:
         most = self.symbols // self.sectors // 2 * self.sectors if self.sectors > 0 else 0
@@ -78,11 +88,23 @@ class Design:
                 min(self.alpha, self.beta) >= 0 and self.alpha + self.beta < 1
             ),
             "tail must exceed 2, or there is no variance": self.tail > 2,
+            f"--scenes must be between 0 and {self.bars // (3 * (self.scene + self.lead))}: each takes its third of a "
+            "stretch of bars": 0 <= self.scenes * 3 * (self.scene + self.lead) <= self.bars,
+            "--depth and --strength must not be negative, --lead and scene at least 1": (
+                min(self.depth, self.strength) >= 0 and min(self.lead, self.scene) >= 1
+            ),
             "overnight and coupling must be between 0 and 1": 0 < self.overnight < 1 and 0 <= self.coupling <= 1,
         }
         for rule, holds in rules.items():
             if not holds:
                 raise UsageError(f"synthetic data: {rule}")
+
+    @property
+    def stress(self) -> tuple[int, ...]:
+        """First bars of the stress scenes: one in each of equal stretches, somewhere in its middle third."""
+        stretch = self.bars // max(self.scenes, 1)
+        where = self.uniforms("stress", self.scenes)
+        return tuple(int(stretch * (k + (1 + u) / 3)) for k, u in enumerate(where.tolist()))
 
     @property
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -124,6 +146,8 @@ def log_returns(design: Design) -> tuple[Array, Array]:
     beta = 0.6 + 0.8 * design.uniforms("betas", N)
     market, market_sigma = garch(design, design.uniforms("market", T, 1, 2), design.market)
     sectors, sector_sigma = garch(design, design.uniforms("sectors", T, K, 2), design.sector)
+    for first in design.stress:
+        market[first : first + design.scene] -= design.depth / design.scene
     residuals, residual_sigma = garch(design, design.uniforms("residuals", T, N, 2), design.residual)
     for first, second in _pairs(design):
         rest = np.sqrt(1 - design.coupling**2)
@@ -203,4 +227,6 @@ def _volume(design: Design, returns: Array, sigma: Array, close: Array) -> Array
     usual = np.sqrt(np.mean(sigma**2, axis=0))
     surprise = np.abs(returns) / sigma
     money = mean * (sigma / usual) * np.exp(0.25 * (surprise - 0.75) + 0.25 * normal(uniforms[1:]))
+    for first in design.stress:
+        money[max(first - design.lead, 0) : first] *= np.exp(design.strength)
     return np.asarray(np.round(money / close))

@@ -1,9 +1,11 @@
-"""Chooses the part of a panel an episode runs over: dates, a number of steps and a panel come in, a `Span` goes out."""
+"""Chooses the parts of a panel that episodes run over: dates, a number of steps and of windows, and a panel come in;
+one `Span` for each window goes out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,8 +35,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a user asks for: decisions from `start` on, no bar that ends after `end` (naive times are UTC), at most
-    `steps` decisions, one in `every` bars.
+    """What a user asks for: decisions from `start` on, no bar that ends after `end` (naive times are UTC), one in
+    `every` bars; of that `count` windows without a bar in common, each of at most `steps` decisions.
 
     Raises:
         UsageError: a window in which no step can lie.
@@ -44,27 +46,35 @@ class Window:
     end: datetime | None = None
     steps: int | None = None
     every: int = 1
+    count: int = 1
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"--steps is {self.steps}; at least one step is needed")
         if self.every < 1:
             raise UsageError(f"--every is {self.every}; a decision can be made at every bar (1) or less often")
+        if self.count < 1:
+            raise UsageError(f"--windows is {self.count}; at least one window is needed")
         if self.start is not None and self.end is not None and instant(self.start) >= instant(self.end):
             raise UsageError(f"the window ends at {_said(self.end)}, but it starts at {_said(self.start)}")
 
     @property
     def rule(self) -> str:
-        """The window as asked for, in one canonical line: the same wish gives the same line on any data."""
+        """The windows as asked for, in one canonical line: the same wish gives the same line on any data."""
         parts = {"start": _said(self.start), "end": _said(self.end), "steps": self.steps or "-", "every": self.every}
+        parts |= {"windows": self.count} if self.count > 1 else {}
         return " ".join(f"{key}={value}" for key, value in parts.items())
 
-    def resolve(self, panel: Panel, *, warmup: int, latency: int, begins: np.datetime64 | None = None) -> Span:
-        """Find the window in a panel.
+    def resolve(
+        self, panel: Panel, *, warmup: int, latency: int, begins: np.datetime64 | None = None
+    ) -> tuple[Span, ...]:
+        """Find the windows in a panel, in the order of time.
 
         The first decision is made at the first bar that ends at `start` or `begins` (UTC) or later and has `warmup`
         bars before it; the last bar is the last that ends by `end`, or where the orders of the last of `steps`
-        decisions are filled, `latency` bars after it.
+        decisions are filled, `latency` bars after it. Several windows follow each other: bars are dealt out evenly, so
+        that their numbers of decisions differ by one at most, and a window begins with the bar after the last one of
+        the window before.
 
         Raises:
             UsageError: no decision fits; says how many bars there are and how many it takes.
@@ -79,8 +89,15 @@ class Window:
         if first + latency > last:
             raise UsageError(self._too_short(panel, reached, last, warmup, latency))
         if self.steps is not None:
-            last = min(last, first + (self.steps - 1) * self.every + latency)
-        return Span(first, last, self.every, latency)
+            last = min(last, first + self.count * ((self.steps - 1) * self.every + latency + 1) - 1)
+        bars, fewest = last - first + 1, latency + 1
+        if bars < self.count * fewest:
+            raise UsageError(
+                f"--windows is {self.count}, but a window takes {fewest} bars, and from the first possible decision on "
+                f"there are {bars}; ask for at most {bars // fewest} windows, or for a longer stretch of bars"
+            )
+        edges = [first + bars * k // self.count for k in range(self.count + 1)]
+        return tuple(Span(begin, end - 1, self.every, latency) for begin, end in pairwise(edges))
 
     def _too_short(self, panel: Panel, reached: int, last: int, warmup: int, latency: int) -> str:
         """Why no decision fits, with the numbers a user needs to make one fit."""

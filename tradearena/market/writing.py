@@ -13,6 +13,7 @@ from tradearena.market.card import DatasetCard
 from tradearena.market.synthetic import Design, Tape, synthesise
 
 OPTIONS = ("seed", "symbols", "sectors", "bars", "start", "coupled")
+STRESS = ("scenes", "depth", "lead", "strength")
 """Parts of a design that the command line sets; the card says them, so that the command can be given again."""
 
 
@@ -33,7 +34,8 @@ def write_synthetic(design: Design, folder: Path, *, name: str | None = None) ->
 
 def synthetic_card(name: str, design: Design) -> DatasetCard:
     """The card of invented bars: sessions of New York, stamped at their start."""
-    options = " ".join(f"--{name} {getattr(design, name)}" for name in OPTIONS)
+    said = (*OPTIONS, *STRESS) if design.scenes else OPTIONS
+    options = " ".join(f"--{name} {getattr(design, name)}" for name in said)
     return DatasetCard(
         name=name,
         source=f"tradearena data synth {name} {options}",
