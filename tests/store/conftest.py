@@ -19,9 +19,9 @@ from tradearena.values import Fill, Mark
 def steps_of():
     """Makes the steps of an episode from a seed, and the marks and fills that end it."""
 
-    def make(seed, count=8, every=1):
+    def make(seed, count=8, every=1, *, paid=False):
         rng = np.random.default_rng(seed)
-        steps = [random_step(rng, every * (i + 1), previous=every * i) for i in range(count)]
+        steps = [random_step(rng, every * (i + 1), previous=every * i, paid=paid) for i in range(count)]
         last = steps[-1].t if steps else 0
         marks = tuple(Mark(last + bar, *rng.normal(size=7)) for bar in (1, 2))
         ordered = np.array([1.0, 0.0, -2.0])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tradearena.store.schema import ENGINE
-from tradearena.values import Account, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
+from tradearena.values import Account, Call, Decision, Exchange, Exposures, Fill, Finding, Mark, RiskReport, Step
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 SYMBOLS = ("S0", "S1", "S2")
@@ -17,7 +17,7 @@ TEXTS = ("", "plain", "two\nlines\tand a tab", "é 涨 🚀 \u202e", "'; DROP TA
 NUMBERS = (0.0, -0.0, 1.0, -1.5, np.nan, np.inf, -np.inf, 5e-324, 1e308, np.pi)
 
 
-def random_step(rng, t, *, previous):
+def random_step(rng, t, *, previous, paid=False):
     """A step no loop would make: every field of every kind of value it may hold."""
     n = len(SYMBOLS)
 
@@ -43,6 +43,12 @@ def random_step(rng, t, *, previous):
         Finding(str(rng.choice(["gross", "validity"])), "symbol", str(text()), number(), number(), number(), "major")
         for _ in range(rng.integers(0, 4))
     )
+    calls = tuple(
+        Call(str(text()), "{}", *(None if rng.random() < 0.3 else int(rng.integers(0, 9_000)) for _ in range(2)),
+             None if rng.random() < 0.3 else float(rng.random()), float(rng.random()), rng.choice([None, "refused"]))
+        for _ in range(rng.integers(0, 3) if paid else 0)
+    )  # fmt: skip
+    exchange = None if rng.random() < 0.3 else Exchange("you trade", str(text(f"at {t}")), str(text("{}")), calls)
     return Step(
         t=t,
         observation=rng.bytes(32),
@@ -54,6 +60,7 @@ def random_step(rng, t, *, previous):
             status=str(rng.choice(["ok", "repaired", "fallback", "error"])),
             reason=str(text()),
             stray=stray,
+            exchange=exchange,
         ),
         report=RiskReport(intent, vector(), findings, Exposures(*(number() for _ in Exposures._fields))),
         account=Account(number(), number(), number(), vector(), vector(), vector(), vector(), fill),
@@ -77,7 +84,7 @@ def experiment_row():
 
 def episode_row(name):
     return {
-        "id": name, "agent": "mine", "card": "{}", "agent_digest": "a", "feedback": "hidden", "seed": 3,
+        "id": name, "agent": "mine", "card": "{}", "agent_digest": "a", "feedback": "hidden", "wording": "", "seed": 3,
         "replicate": 0, "first": 1, "last": 9, "every": 1, "manifest": "{}", "started_at": NOW, "status": "running",
     }  # fmt: skip
 

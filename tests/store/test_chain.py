@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shelf import random_step
 
-from tradearena.store.chain import GENESIS, closing_link, next_link, observation_digest
-from tradearena.values import Account, Finding, Mark
+from tradearena.store.chain import GENESIS, closing_link, digests, next_link, observation_digest
+from tradearena.values import Account, Call, Exchange, Finding, Mark
 
 COVERED = {
     "t": lambda s: dataclasses.replace(s, t=s.t + 1),
@@ -85,7 +85,22 @@ def test_every_field_of_a_step_is_covered_or_named_as_left_out():
     assert next_link(GENESIS, dataclasses.replace(step, latency=99.0)) == next_link(GENESIS, step)
     nested = {"decision", "report", "account"}
     assert {field.name for field in dataclasses.fields(step)} - left_out - nested <= set(COVERED)
-    assert {field.name for field in dataclasses.fields(step.decision)} - {"target"} <= set(COVERED)
+    said = {"exchange"}  # by its digests, below
+    assert {field.name for field in dataclasses.fields(step.decision)} - {"target"} - said <= set(COVERED)
+
+
+def test_what_was_said_is_in_the_link_and_what_it_took_is_not():
+    step = random_step(np.random.default_rng(1), 5, previous=3)
+    said = Exchange("system", "prompt", "reply")
+    others = (
+        Exchange("System", "prompt", "reply"),
+        Exchange("system", "prompt ", "reply"),
+        Exchange("system", "prompt", ""),
+    )
+    links = {next_link(GENESIS, step, digests(each)) for each in (said, *others, None)}
+    assert len(links) == 5
+    paid = dataclasses.replace(said, calls=(Call("m", "{}", 1, 2, 0.1, 3.0, None),))
+    assert digests(paid) == digests(said)
 
 
 def test_a_link_follows_from_the_link_before_it():

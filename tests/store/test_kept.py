@@ -42,7 +42,7 @@ def replayed(made):
 @settings(max_examples=6)
 @given(seed=st.integers(0, 2**32 - 1), every=st.integers(1, 3), tick=st.sampled_from((0.0, 0.2, 1.0)))
 def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory, steps_of, write, seed, every, tick):
-    path, made = tmp_path_factory.mktemp("trip") / "mine.duckdb", steps_of(seed, every=every)
+    path, made = tmp_path_factory.mktemp("trip") / "mine.duckdb", steps_of(seed, every=every, paid=True)
     root = write(path, made, tick=tick)
     links, expected = replayed(made)
     assert root == expected
@@ -172,7 +172,7 @@ COLUMNS = [
 @pytest.fixture(scope="module")
 def sealed(tmp_path_factory, steps_of, write):
     path = tmp_path_factory.mktemp("sealed") / "mine.duckdb"
-    write(path, steps_of(11, 12))
+    write(path, steps_of(11, 12, paid=True))
     return path
 
 
@@ -224,6 +224,43 @@ def test_no_row_can_go_or_come_unnoticed(sealed, tmp_path, table):
             db.execute(change)
             assert seal_of(db, "e1") != intact
             db.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("column", ["system", "prompt", "reply"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE line SET text = text || '.' WHERE id IN ({lines})",
+        "DELETE FROM line WHERE id IN ({lines})",
+        "INSERT INTO line SELECT * FROM line WHERE id IN ({lines})",
+        "UPDATE text SET lines = lines || ',0' WHERE sha256 = ?",
+        "UPDATE text SET sha256 = 'x'::BLOB WHERE sha256 = ?",
+        "DELETE FROM text WHERE sha256 = ?",
+        "INSERT INTO text SELECT * FROM text WHERE sha256 = ?",
+    ],
+)
+def test_no_text_that_was_said_can_change_unnoticed(sealed, tmp_path, column, change):
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(sealed.read_bytes())
+    with duckdb.connect(str(copy), config={"threads": 1}) as db:
+        intact = seal_of(db, "e1")
+        (digest,) = db.execute(f"SELECT max({column}) FROM step WHERE episode = 'e1'").fetchone()
+        (lines,) = db.execute("SELECT lines FROM text WHERE sha256 = ?", [digest]).fetchone()
+        db.execute(change.format(lines=lines.split(",")[0]), [digest] if "?" in change else [])
+        assert seal_of(db, "e1") != intact
+
+
+def test_a_text_and_each_of_its_lines_is_kept_once_however_often_it_is_said(sealed):
+    said = "SELECT count(DISTINCT x) FROM (SELECT unnest([system, prompt, reply]) AS x FROM step)"
+    with duckdb.connect(str(sealed), read_only=True, config={"threads": 1}) as db:
+        (texts,) = db.execute(said).fetchone()
+        assert db.execute("SELECT count(*), count(DISTINCT sha256) FROM text").fetchone() == (texts, texts)
+        lines, distinct, numbers = db.execute(
+            "SELECT count(*), count(DISTINCT text), count(DISTINCT id) FROM line"
+        ).fetchone()
+        assert lines == distinct == numbers > 0
+        assert db.execute("SELECT bool_and(sha256 = unhex(sha256(text))) FROM texts").fetchone() == (True,)
+        assert db.execute("SELECT count(*) FROM call").fetchone()[0] > 0
 
 
 @pytest.mark.parametrize("table", ["step", "episode"])

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from functools import lru_cache
 from typing import Protocol
 
-from tradearena.values import Account, Fill, Mark, Step
+from tradearena.values import Account, Exchange, Fill, Mark, Step
 
 GENESIS = hashlib.sha256(b"tradearena").digest()
 
@@ -21,7 +22,8 @@ class _Hash(Protocol):
 
 
 def observation_digest(bars: bytes, account: Account, told: str | None) -> bytes:
-    """SHA-256 of what an agent can see: the chained digest of the bars, its account, and what it is told."""
+    """SHA-256 of what an agent can see: the chained digest of the bars, its account, and what it is told. What it
+    remembers follows from the steps before, which the chain holds."""
     link = hashlib.sha256(bars)
     link.update(struct.pack("<ddd", account.nav, account.cash, account.owed))
     link.update(account.shares.tobytes())
@@ -30,8 +32,22 @@ def observation_digest(bars: bytes, account: Account, told: str | None) -> bytes
     return link.digest()
 
 
-def next_link(previous: bytes, step: Step) -> bytes:
-    """The link of a step."""
+def digests(said: Exchange | None) -> tuple[bytes, ...]:
+    """SHA-256 of system text, prompt and reply, by which the texts are kept; none where nothing was said."""
+    return () if said is None else (_digest_of_many(said.system), text_digest(said.prompt), text_digest(said.reply))
+
+
+def text_digest(text: str) -> bytes:
+    """SHA-256 of a text as it is stored."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+_digest_of_many = lru_cache(maxsize=64)(text_digest)
+"""For a text that is said at every step."""
+
+
+def next_link(previous: bytes, step: Step, said: tuple[bytes, ...] = ()) -> bytes:
+    """The link of a step; `said` are the digests of what was said to the agent and of what it answered."""
     link = hashlib.sha256(previous)
     decision, report, account = step.decision, step.report, step.account
     link.update(struct.pack("<q", step.t) + step.observation)
@@ -54,6 +70,7 @@ def next_link(previous: bytes, step: Step) -> bytes:
         link.update(struct.pack("<ddd", finding.proposed, finding.approved, finding.limit))
     link.update(struct.pack("<6d", *report.exposures))
     _happened(link, step.marks, step.fills)
+    link.update(struct.pack("<q", len(said)) + b"".join(said))
     return link.digest()
 
 

@@ -60,10 +60,23 @@ def buffers(column: Column, values: Values, n: int) -> Buffers:
     return Buffers(np.frombuffer(b"".join(encoded), dtype=np.uint8), lengths)
 
 
+def joined(parts: Sequence[Mapping[Column, Buffers]]) -> Mapping[Column, Buffers]:
+    """The rows of several, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = {}
+    for column in parts[0]:
+        data, side = zip(*(part[column] for part in parts), strict=True)
+        whole[column] = Buffers(np.concatenate(data), None if side[0] is None else np.concatenate(side))
+    return whole
+
+
 class Rows:
     """Rows of one table for DuckDB to read, as often as it asks."""
 
-    def __init__(self, columns: Mapping[Column, Buffers], n: int) -> None:
+    def __init__(self, columns: Mapping[Column, Buffers]) -> None:
+        data, side = next(iter(columns.values()))
+        n = len(data if side is None else side)
         arrays = [_arrow(column, held, n) for column, held in columns.items()]
         fields = {column.name: na.Schema(array.schema) for column, array in zip(columns, arrays, strict=True)}
         self._array = c_array_from_buffers(na.struct(fields), n, [None], children=arrays)

@@ -18,7 +18,9 @@ from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
 from tradearena.store.schema import TABLES, VIEWS
-from tradearena.values import Decision, Trajectory
+from tradearena.store.texts import texts
+from tradearena.store.trajectories import trajectories
+from tradearena.values import Decision, Exchange, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}
 
@@ -113,23 +115,11 @@ class Reader:
 
     def recorded(self, episode: str) -> Recorded:
         """The decisions on file, to resume from."""
-        columns = "status, reason, kept, rationale, reflection, confidence, stray, hash"
-        rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
-        intents = self.vectors("step", "intent", episode)
-        decisions = [
-            Decision(
-                target=None if kept else intent,
-                rationale=rationale,
-                confidence=confidence,
-                reflection=reflection,
-                status=status,
-                reason=reason,
-                stray=tuple((name, stated) for name, stated in json.loads(stray)),
-            )
-            for (status, reason, kept, rationale, reflection, confidence, stray, _), intent in zip(
-                rows, intents, strict=True
-            )
-        ]
+        columns = "status, reason, kept, rationale, reflection, confidence, stray, system, prompt, reply, hash"
+        where = "WHERE episode = ?"
+        rows = self.db.execute(f"SELECT {columns} FROM step {where} ORDER BY t", [episode]).fetchall()
+        intents, said = self.vectors("step", "intent", episode), texts(self.db, where, [episode])
+        decisions = [_decision(row, intent, said) for row, intent in zip(rows, intents, strict=True)]
         return Recorded(decisions, [row[-1] for row in rows])
 
     def panel(self) -> Panel:
@@ -154,34 +144,7 @@ class Reader:
 
     def trajectory(self, episode: str) -> Trajectory:
         """One episode as arrays."""
-        step = self._numpy("SELECT t, status FROM step WHERE episode = ? ORDER BY t", episode)
-        mark = self._numpy(
-            "SELECT t, nav, intent, approved, reference, borrow FROM mark WHERE episode = ? ORDER BY t", episode
-        )
-        fill = self._numpy(
-            "SELECT f.t, sum(abs(ordered) * b.close[symbol + 1]) AS ordered, "
-            "sum(abs(quantity) * b.close[symbol + 1]) AS filled, sum(greatest(quantity, 0) * price) AS bought, "
-            "sum(greatest(-quantity, 0) * price) AS sold, sum(commission + spread + impact) AS cost "
-            "FROM fill f JOIN bars b ON b.t = f.decided WHERE episode = ? GROUP BY f.t ORDER BY f.t",
-            episode,
-        )
-        setup = self.experiment()
-        return Trajectory(
-            decided=step["t"],
-            intent=self.vectors("step", "intent", episode),
-            approved=self.vectors("step", "approved", episode),
-            statuses=tuple(step["status"]),
-            marked=mark["t"],
-            nav=mark["nav"],
-            intent_nav=mark["intent"],
-            approved_nav=mark["approved"],
-            reference_nav=mark["reference"],
-            borrow=mark["borrow"],
-            filled_at=fill["t"],
-            **{name: fill[name] for name in ("ordered", "filled", "bought", "sold", "cost")},
-            initial_cash=setup.policy["execution"]["initial_cash"],
-            bars_per_year=setup.bars_per_year,
-        )
+        return next(trajectories(self, [episode]))
 
     def vectors(self, table: str, column: str, episode: str | None = None) -> Array:
         """[rows, N] of a vector column, in order."""
@@ -209,10 +172,6 @@ class Reader:
         except duckdb.Error as error:
             raise StoreError(f"{self.path}: the query failed: {str(error).strip()}") from None
 
-    def _numpy(self, query: str, episode: str) -> dict[str, Any]:
-        found = self.db.execute(query, [episode]).fetchnumpy()
-        return {name: np.asarray(values) for name, values in found.items()}
-
     def _rows(self, table: str, columns: Any, tail: str = "") -> list[dict[str, Any]]:
         read = ", ".join(f'epoch_us("{name}")' if name in _TIMES else f'"{name}"' for name in columns)
         rows = self.db.execute(f'SELECT {read} FROM "{table}" {tail}').fetchall()
@@ -220,6 +179,23 @@ class Reader:
             {name: stamp(value) if name in _TIMES else value for name, value in zip(columns, row, strict=True)}
             for row in rows
         ]
+
+
+def _decision(row: tuple[Any, ...], intent: Array, said: dict[bytes, str]) -> Decision:
+    """A decision as recorded; the requests it took are on record and not paid again."""
+    status, reason, kept, rationale, reflection, confidence, stray, system, prompt, reply, _ = row
+    return Decision(
+        target=None if kept else intent,
+        rationale=rationale,
+        confidence=confidence,
+        reflection=reflection,
+        status=status,
+        reason=reason,
+        stray=tuple((name, stated) for name, stated in json.loads(stray)),
+        exchange=None
+        if prompt is None
+        else Exchange(said.get(system, ""), said.get(prompt, ""), said.get(reply, "")),  # "": a damaged file
+    )
 
 
 def _shown(place: int, kind: str) -> str:

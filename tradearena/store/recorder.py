@@ -5,29 +5,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from tradearena.errors import DivergedError
-from tradearena.store.chain import GENESIS, closing_link, next_link
+from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Decision, Exposures, Fill, Mark, Step
+from tradearena.values import Call, Decision, Exposures, Fill, Mark, Step
 
 Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
 
+_SAID = ("system", "prompt", "reply")
+
+
+class Kept(NamedTuple):
+    """A step that waits, its link, and the digests of what was said."""
+
+    step: Step
+    link: bytes
+    said: tuple[bytes, ...]
+
 
 class Recorder:
-    """Keeps the steps of one episode. `kept` is called after each new one; a commit may drain it then."""
+    """Keeps the steps of one episode. `kept` is called after each new one, and told whether it was paid for; a commit
+    may drain the recorder then."""
 
-    def __init__(self, episode: str, recorded: Recorded, kept: Callable[[], None]) -> None:
+    def __init__(self, episode: str, recorded: Recorded, kept: Callable[[bool], None]) -> None:
         self.episode, self.recorded, self.kept = episode, recorded, kept
         self.seal = Seal()
         self.steps = 0
         self._link = GENESIS
-        self._waiting: list[tuple[Step, bytes]] = []
+        self._waiting: list[Kept] = []
+        self._said: dict[bytes, str] = {}
         self._marks: list[Mark] = []
         self._fills: list[Fill] = []
 
@@ -42,14 +54,18 @@ class Recorder:
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
         """
-        self._link = next_link(self._link, step)
+        exchange = step.decision.exchange
+        said = digests(exchange)
+        self._link = next_link(self._link, step, said)
         known, here = self.recorded.hashes, self.steps
         self.steps += 1
         if here >= len(known):
-            self._waiting.append((step, self._link))
+            self._waiting.append(Kept(step, self._link, said))
+            if exchange is not None:
+                self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
-            self.kept()
+            self.kept(exchange is not None and bool(exchange.calls))
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
@@ -62,51 +78,66 @@ class Recorder:
         self._fills.extend(fills)
         return closing_link(self._link, marks, fills, status).hex()
 
+    def drain_texts(self) -> dict[bytes, str]:
+        """What was said and waits, by its SHA-256; none of it waits any more."""
+        said, self._said = self._said, {}
+        return said
+
     def drain(self) -> Pending:
-        """Everything that waits, as columns of the tables; nothing waits any more."""
+        """Every row that waits, as columns of the tables; none waits any more."""
         steps, marks, fills = self._waiting, self._marks, self._fills
         self._waiting, self._marks, self._fills = [], [], []
         parts = {
             "step": _steps(steps),
             "finding": _findings(steps),
             "cluster": _clusters(steps),
+            "call": _calls(steps),
             "mark": _marks(marks),
             "fill": _fills(fills),
         }
         return {table: ({"episode": self.episode, **columns}, n) for table, (columns, n) in parts.items() if n}
 
 
-def _steps(steps: list[tuple[Step, bytes]]) -> tuple[dict[str, Values], int]:
-    decisions = [step.decision for step, _ in steps]
-    reports = [step.report for step, _ in steps]
+def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
+    steps = [step for step, _, _ in kept]
+    decisions = [step.decision for step in steps]
+    reports = [step.report for step in steps]
     columns: dict[str, Values] = {
-        "t": [step.t for step, _ in steps],
-        "observation": [step.observation for step, _ in steps],
+        "t": [step.t for step in steps],
+        "observation": [step.observation for step in steps],
         **{name: [getattr(d, name) for d in decisions] for name in ("status", "reason", "rationale", "reflection")},
         "kept": [decision.target is None for decision in decisions],
         "confidence": [decision.confidence for decision in decisions],
         "stray": [json.dumps(decision.stray) if decision.stray else "[]" for decision in decisions],
-        "told": [step.told for step, _ in steps],
+        "told": [step.told for step in steps],
+        **{name: [said[i] if said else None for _, _, said in kept] for i, name in enumerate(_SAID)},
         "intent": [report.intent for report in reports],
         "approved": [report.approved for report in reports],
-        "reference": [step.reference for step, _ in steps],
-        "shares": [step.account.shares for step, _ in steps],
-        "short": [step.short for step, _ in steps],
+        "reference": [step.reference for step in steps],
+        "shares": [step.account.shares for step in steps],
+        "short": [step.short for step in steps],
         **{name: [getattr(report.exposures, name) for report in reports] for name in Exposures._fields},
-        "latency": [step.latency for step, _ in steps],
-        "hash": [link for _, link in steps],
+        "latency": [step.latency for step in steps],
+        "hash": [link for _, link, _ in kept],
     }
     return columns, len(steps)
 
 
-def _findings(steps: list[tuple[Step, bytes]]) -> tuple[dict[str, Values], int]:
-    rows = [(step.t, seq, *finding) for step, _ in steps for seq, finding in enumerate(step.report.findings)]
+def _findings(kept: list[Kept]) -> tuple[dict[str, Values], int]:
+    rows = [(step.t, seq, *finding) for step, _, _ in kept for seq, finding in enumerate(step.report.findings)]
     names = ("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity")
     return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows)
 
 
-def _clusters(steps: list[tuple[Step, bytes]]) -> tuple[dict[str, Values], int]:
-    changed = [(step.t, step.clusters) for step, _ in steps if step.clusters is not None]
+def _calls(kept: list[Kept]) -> tuple[dict[str, Values], int]:
+    asked = [(step.t, step.decision.exchange.calls) for step, _, _ in kept if step.decision.exchange is not None]
+    rows = [(t, seq, *call) for t, calls in asked for seq, call in enumerate(calls)]
+    names = ("t", "seq", *Call._fields)
+    return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows)
+
+
+def _clusters(kept: list[Kept]) -> tuple[dict[str, Values], int]:
+    changed = [(step.t, step.clusters) for step, _, _ in kept if step.clusters is not None]
     return {"t": [t for t, _ in changed], "labels": [labels for _, labels in changed]}, len(changed)
 
 

@@ -23,6 +23,8 @@ class Column(NamedTuple):
     about: str
     text: bool = False
     nullable: bool = False
+    refers: bool = False
+    """The SHA-256 of a text that stands in `text`."""
 
     def sql(self, n: int) -> str:
         """The column as DDL."""
@@ -64,7 +66,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("agent", "VARCHAR", "name on the card"),
         Column("card", "VARCHAR", "agent card, JSON"),
         Column("agent_digest", "VARCHAR", "SHA-256 of what decides"),
-        Column("feedback", "VARCHAR", "what the agent is told of its audits"),
+        Column("feedback", "VARCHAR", "feedback mode: what the agent is told of its audits"),
+        Column("wording", "VARCHAR", "the sentence it is told in, with $ names; empty where nothing is told"),
         Column("seed", "BIGINT", "seed of the agent's dice"),
         Column("replicate", "INTEGER", "0, or the count of --again"),
         Column("first", "INTEGER", "bar of the first decision"),
@@ -90,6 +93,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("confidence", "DOUBLE", "as stated, in [0, 1]", nullable=True),
         Column("stray", "VARCHAR", "stated weights that could not be placed, JSON list of pairs", text=True),
         Column("told", "VARCHAR", "what the agent was told of its last audit", text=True),
+        Column("system", "BLOB", "text.sha256 of what an agent asked in words is told at every step", refers=True),
+        Column("prompt", "BLOB", "text.sha256 of what it was told at this one", refers=True),
+        Column("reply", "BLOB", "text.sha256 of what it answered, as it came", refers=True),
         Column("intent", "DOUBLE[n]", "target weights as wished"),
         Column("approved", "DOUBLE[n]", "target weights as clipped"),
         Column("reference", "DOUBLE[n]", "weights of the reference portfolio"),
@@ -145,14 +151,34 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _BAR,
         Column("labels", "SMALLINT[n]", "coupled-cluster label per symbol, from this bar on"),
     ),
+    "call": (
+        _EPISODE,
+        _BAR,
+        Column("seq", "INTEGER", "order of the requests of one step"),
+        Column("model", "VARCHAR", "as it named itself"),
+        Column("parameters", "VARCHAR", "as sent, JSON"),
+        Column("input_tokens", "INTEGER", "NULL where the model does not say", nullable=True),
+        Column("output_tokens", "INTEGER", "", nullable=True),
+        Column("cost", "DOUBLE", "US dollars; NULL where the price is unknown", nullable=True),
+        Column("latency", "DOUBLE", "seconds"),
+        Column("error", "VARCHAR", "what went wrong; NULL where nothing did"),
+    ),
+    "text": (
+        Column("sha256", "BLOB", "of a prompt or a reply; each is here once"),
+        Column("lines", "VARCHAR", "line.id of its lines, in order, joined by commas", text=True),
+    ),
+    "line": (
+        Column("id", "INTEGER", "number of the line"),
+        Column("text", "VARCHAR", "without its end", text=True),
+    ),
 }
 
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
-EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster")
+EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "call")
 
-KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {"finding": "t, seq", "fill": "t, symbol"}
+KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {"finding": "t, seq", "fill": "t, symbol", "call": "t, seq"}
 """Order of a table's rows."""
 
 
@@ -165,7 +191,15 @@ def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create,)
 """In order, each applied once and noted in the table `migration`."""
 
+SAID = """
+        SELECT p.sha256, string_agg(l.text, chr(10) ORDER BY p.place) AS text
+        FROM (SELECT sha256, unnest(string_split(lines, ',')::INTEGER[]) AS id,
+                     generate_subscripts(string_split(lines, ','), 1) AS place FROM text) p
+        JOIN line l USING (id) GROUP BY p.sha256"""
+"""Texts put together from their lines."""
+
 VIEWS = {
+    "texts": SAID,
     "steps": """
         SELECT s.episode, s.t, b."end" AS time, s.status, s.kept, s.rationale, s.confidence,
                s.intent::DOUBLE[] AS intent, s.approved::DOUBLE[] AS approved, s.reference::DOUBLE[] AS reference,
@@ -188,6 +222,10 @@ VIEWS = {
                      unnest(s.shares::DOUBLE[]) AS shares
               FROM step s, experiment e) s
         JOIN bar b USING (t, symbol) JOIN mark m USING (episode, t)""",
+    "exchanges": """
+        SELECT s.episode, s.t, b."end" AS time, s.status, s.reason, i.text AS system, p.text AS prompt, r.text AS reply
+        FROM step s JOIN bars b USING (t) LEFT JOIN texts i ON i.sha256 = s.system
+        LEFT JOIN texts p ON p.sha256 = s.prompt LEFT JOIN texts r ON r.sha256 = s.reply""",
     "fills": """
         SELECT f.episode, f.t, f.decided, e.symbols[f.symbol + 1] AS symbol, f.ordered, f.quantity, f.price,
                f.commission, f.spread, f.impact,

@@ -15,6 +15,7 @@ import numpy as np
 
 from tradearena.store.columns import Buffers, buffers
 from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
+from tradearena.store.texts import texts
 
 
 class Seal:
@@ -73,25 +74,38 @@ def read(
     db: duckdb.DuckDBPyConnection, table: str, where: str = "", values: list[Any] | None = None
 ) -> dict[Column, Buffers]:
     """The rows of a table as bytes, column by column; nothing where there are none."""
-    rows = f'FROM "{table}" {where} ORDER BY {KEYS.get(table, "1")}'
-    n = int((db.execute(f'SELECT count(*) FROM "{table}" {where}', values or []).fetchone() or (0,))[0])
+    rows, columns = f'FROM "{table}" {where} ORDER BY {KEYS.get(table, "1")}', TABLES[table]
+    plain = [column for column in columns if not column.type.endswith("[n]")]
+    asked = ", ".join(f'{_asked(column)} AS "{column.name}"' for column in plain)
+    found: dict[str, Any] = db.execute(f"SELECT {asked} {rows}", values or []).fetchnumpy()
+    n = len(found[plain[0].name])
     if not n:
         return {}
-    return {column: buffers(column, _values(db, column, rows, values or [], n), n) for column in TABLES[table]}
+    for column in columns:
+        if column not in plain:  # an array per column, where fetching it as it is would make a list per row
+            flat = f'SELECT unnest("{column.name}") AS v FROM (SELECT "{column.name}" {rows})'
+            found[column.name] = np.asarray(db.execute(flat, values or []).fetchnumpy()["v"]).reshape(n, -1)
+    listed = {column: _values(column, found[column.name]) for column in columns}
+    if table == "step":  # the digests of texts as they stand now, not those they are filed under
+        now = texts(db, where, values or [], "unhex(sha256(text))")
+        for column in columns:
+            if column.refers:
+                listed[column] = [None if each is None else now.get(bytes(each)) for each in listed[column]]
+    return {column: buffers(column, each, n) for column, each in listed.items()}
 
 
-def _values(db: duckdb.DuckDBPyConnection, column: Column, rows: str, values: list[Any], n: int) -> Any:
+def _asked(column: Column) -> str:
+    """A column in a query, as something numpy knows."""
     name = f'"{column.name}"'
-    if column.type.endswith("[n]"):
-        flat = db.execute(f"SELECT unnest({name}) AS v FROM (SELECT {name} {rows})", values).fetchnumpy()["v"]
-        return np.asarray(flat).reshape(n, -1)
     if column.type == "TIMESTAMPTZ":
-        name = f"epoch_us({name})"
-    elif column.type == "VARCHAR[]":
-        name = f"array_to_string({name}, chr(31))"
-    found: Any = db.execute(f"SELECT {name} AS v {rows}", values).fetchnumpy()["v"]
-    missing = np.ma.getmaskarray(found)
+        return f"epoch_us({name})"
+    return f"array_to_string({name}, chr(31))" if column.type == "VARCHAR[]" else name
+
+
+def _values(column: Column, found: Any) -> Any:
+    """What numpy fetched, with None where there is nothing."""
     plain = np.asarray(found)
     if plain.dtype != object and not column.nullable:
         return plain
+    missing = np.ma.getmaskarray(found)
     return [None if absent else value for value, absent in zip(plain.tolist(), missing, strict=True)]

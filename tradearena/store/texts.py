@@ -1,0 +1,62 @@
+"""Texts by the line: what was said comes in, rows of `line` and `text` go out, and the texts again from these.
+
+A prompt repeats most of the prompt before it: of its lines of bars all but two, in every episode on the same bars. So
+each line is kept once, and a text is the list of its lines. A prompt of 51 symbols is 17 kB, and adds about 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import duckdb
+
+from tradearena.store.columns import Values
+from tradearena.store.schema import SAID
+
+REMEMBERED = 50_000
+"""Lines whose number is remembered while a file is written. One that is forgotten and said again is kept twice."""
+
+
+class TextWriter:
+    """Numbers lines and lists texts, for one file being written."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+        """What the file of the attached database holds already."""
+        self._known = {bytes(digest) for (digest,) in db.execute('SELECT sha256 FROM "text"').fetchall()}
+        ((last,),) = db.execute("SELECT coalesce(max(id), -1) FROM line").fetchall()
+        self._next = int(last) + 1
+        self._numbers: dict[str, int] = {}
+
+    def add(self, said: Iterable[tuple[bytes, str]]) -> dict[str, dict[str, Values]]:
+        """Rows of `line` and `text` for texts, by their SHA-256, that the file does not hold yet."""
+        lines: dict[int, str] = {}
+        texts: dict[bytes, str] = {}
+        for digest, text in said:
+            if digest not in self._known:
+                self._known.add(digest)
+                texts[digest] = ",".join([self._number(line, lines) for line in text.split("\n")])
+        rows: dict[str, dict[str, Values]] = {}
+        if lines:
+            rows["line"] = {"id": list(lines), "text": list(lines.values())}
+        if texts:
+            rows["text"] = {"sha256": list(texts), "lines": list(texts.values())}
+        return rows
+
+    def _number(self, line: str, new: dict[int, str]) -> str:
+        number = self._numbers.get(line)
+        if number is None:
+            if len(self._numbers) >= REMEMBERED:
+                self._numbers.clear()
+            number = self._numbers[line] = self._next
+            new[number] = line
+            self._next += 1
+        return str(number)
+
+
+def texts(db: duckdb.DuckDBPyConnection, where: str, values: list[Any], column: str = "text") -> dict[bytes, Any]:
+    """Texts by the digest they are filed under, or what `column` makes of each; `where` says of which steps. What is
+    not whole is put together as far as it goes: its digest is another one."""
+    asked = " UNION ".join(f'SELECT "{name}" FROM step {where}' for name in ("system", "prompt", "reply"))
+    query = f"SELECT sha256, {column} FROM ({SAID.replace('FROM text', f'FROM text WHERE sha256 IN ({asked})')})"
+    return {bytes(digest): found for digest, found in db.execute(query, values * 3).fetchall()}

@@ -1,0 +1,96 @@
+"""The paths of many episodes at once: ids come in, a `Trajectory` of each goes out.
+
+One query for all episodes costs little more than one for each of them, and there may be hundreds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tradearena.panel import Array
+from tradearena.values import Trajectory
+
+if TYPE_CHECKING:
+    from tradearena.store.reader import Reader
+
+TOGETHER = 50
+"""Episodes that are read at once: their steps, with two vectors each, stand in memory together."""
+
+_FILLED = ("ordered", "filled", "bought", "sold", "cost")
+
+
+def trajectories(reader: Reader, episodes: Sequence[str]) -> Iterator[Trajectory]:
+    """The trajectory of each episode, in the order asked for."""
+    for begin in range(0, len(episodes), TOGETHER):
+        yield from _together(reader, list(episodes[begin : begin + TOGETHER]))
+
+
+def _together(reader: Reader, episodes: list[str]) -> Iterator[Trajectory]:
+    setup = reader.experiment()
+    step = _columns(reader, "step", "t, status", episodes)
+    mark = _columns(reader, "mark", "t, nav, intent, approved, reference, borrow", episodes)
+    intent, approved = (_vectors(reader, name, episodes) for name in ("intent", "approved"))
+    fill = _fills(reader, episodes)
+    every = np.arange(len(episodes) + 1)
+    steps, marks, fills = (np.searchsorted(found["k"], every).tolist() for found in (step, mark, fill))
+    for k in range(len(episodes)):
+        s, m, f = (slice(edges[k], edges[k + 1]) for edges in (steps, marks, fills))
+        yield Trajectory(
+            decided=step["t"][s],
+            intent=intent[s],
+            approved=approved[s],
+            statuses=tuple(step["status"][s]),
+            marked=mark["t"][m],
+            nav=mark["nav"][m],
+            intent_nav=mark["intent"][m],
+            approved_nav=mark["approved"][m],
+            reference_nav=mark["reference"][m],
+            borrow=mark["borrow"][m],
+            filled_at=fill["t"][f],
+            **{name: fill[name][f] for name in _FILLED},
+            initial_cash=setup.policy["execution"]["initial_cash"],
+            bars_per_year=setup.bars_per_year,
+        )
+
+
+def _rows(table: str, columns: str, order: str = "t") -> str:
+    """Rows of the episodes asked for, in the order asked for; `k` counts them."""
+    asked = "SELECT unnest($1) AS episode, generate_subscripts($1, 1) - 1 AS k"
+    return f'SELECT k, {columns} FROM "{table}" JOIN ({asked}) USING (episode) ORDER BY k, {order}'
+
+
+def _columns(reader: Reader, table: str, columns: str, episodes: list[str], order: str = "t") -> dict[str, Any]:
+    found = reader.db.execute(_rows(table, columns, order), [episodes]).fetchnumpy()
+    return {name: np.asarray(values) for name, values in found.items()}
+
+
+def _vectors(reader: Reader, column: str, episodes: list[str]) -> Array:
+    """[rows, N]."""
+    query = f"SELECT unnest({column}) AS v FROM ({_rows('step', f'{column}, t')})"
+    flat = reader.db.execute(query, [episodes]).fetchnumpy()["v"]
+    return np.asarray(flat).reshape(-1, len(reader.experiment().symbols))
+
+
+def _fills(reader: Reader, episodes: list[str]) -> dict[str, Any]:
+    """Fills of one bar added up over the symbols, one after the other: so the last bit is the same at every reading."""
+    columns = "t, symbol, decided, ordered, quantity, price, commission + spread + impact AS cost"
+    rows = _columns(reader, "fill", columns, episodes, "t, symbol")
+    if not len(rows["k"]):
+        return {
+            name: np.zeros(0, dtype=np.int32 if name in ("k", "t") else np.float64) for name in ("k", "t", *_FILLED)
+        }
+    close = reader.vectors("bars", "close")[rows["decided"], rows["symbol"]]
+    quantity, price = rows["quantity"], rows["price"]
+    values = {
+        "ordered": np.abs(rows["ordered"]) * close,
+        "filled": np.abs(quantity) * close,
+        "bought": np.maximum(quantity, 0.0) * price,
+        "sold": np.maximum(-quantity, 0.0) * price,
+        "cost": rows["cost"],
+    }
+    new = np.flatnonzero(np.r_[True, (np.diff(rows["k"]) != 0) | (np.diff(rows["t"]) != 0)])
+    sums = {name: np.add.reduceat(value, new) for name, value in values.items()}
+    return {"k": rows["k"][new], "t": rows["t"][new], **sums}
