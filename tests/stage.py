@@ -22,7 +22,7 @@ from tradearena.market.window import Span, Window
 from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
-from tradearena.store.chain import GENESIS, closing_link, next_link
+from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.values import Account, Decision, Fill, Mark, Observation, Step
 
 FREE = Policy(name="free", limits=Limits(allow_short=True))
@@ -147,7 +147,7 @@ class Links:
         return None
 
     def keep(self, step: Step) -> None:
-        self.links.append(next_link(self.links[-1] if self.links else GENESIS, step))
+        self.links.append(next_link(self.links[-1] if self.links else GENESIS, step, digests(step.decision.exchange)))
         self.steps.append(step)
         self._happened(step.marks, step.fills)
 
@@ -190,10 +190,15 @@ def dataset(panel: Panel, name: str = "stage") -> Dataset:
 
 
 def plan(
-    panel: Panel, *candidates: Candidate, policy: Policy = FREE, seeds: tuple[int, ...] = (0,), **window: Any
+    panel: Panel,
+    *candidates: Candidate,
+    policy: Policy = FREE,
+    seeds: tuple[int, ...] = (0,),
+    modes: tuple[str, ...] = ("true",),
+    **window: Any,
 ) -> Plan:
     """A plan for an experiment on a panel."""
-    return Plan(dataset(panel), policy, Window(**window), candidates, seeds)
+    return Plan(dataset(panel), policy, Window(**window), candidates, seeds, modes)
 
 
 def warm(candidate: Candidate, bars: int) -> Candidate:

@@ -175,7 +175,7 @@ def test_metrics_of_the_file_are_metrics_of_the_episode_that_was_not_kept(played
     made, path = played
     with Reader(path) as reader:
         on_file = reader.trajectory(reader.episode(None).id)
-    setting, tally = made.setting(), Tally(made.dataset.panel, made.policy.execution.initial_cash)
+    setting, tally = made.setting(made.span), Tally(made.dataset.panel, made.policy.execution.initial_cash)
     agent = made.candidates[0].seat(Seat(0, lambda t: setting.reference.at(t).weights))
     asyncio.run(play(agent, setting, tally))
     in_memory = tally.trajectory()

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from tradearena.agents.agent import Agent
 from tradearena.agents.answer import complaint
+from tradearena.agents.memory import Memory
 from tradearena.arena.books import PaperBooks
 from tradearena.errors import AgentError, Interrupted
 from tradearena.execution.ledger import Ledger
@@ -19,6 +20,7 @@ from tradearena.panel import Panel, Seen
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.audit import audit
+from tradearena.risk.feedback import UNTOLD, Feedback
 from tradearena.risk.monitor import RiskMonitor
 from tradearena.store.chain import observation_digest
 from tradearena.values import Decision, Fill, Mark, Observation, Step
@@ -45,22 +47,25 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything an episode depends on, beside the agent: bars, policy, span, and the reference portfolio. `halt` is
-    asked before the decision of each bar: it may show progress, and says whether to stop."""
+    """Everything an episode depends on, beside the agent: bars, policy, span, the reference portfolio, and what the
+    agent is told of its audits (by default nothing). `halt` is asked before the decision of each bar: it may show
+    progress, and says whether to stop."""
 
     panel: Panel
     policy: Policy
     span: Span
     reference: RollingMarkowitz
     halt: Callable[[int], bool] = lambda _t: False
+    feedback: Callable[[], Feedback] = lambda: UNTOLD
 
 
 async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, str]:
-    """Play one episode: observe, decide, audit, execute, record.
+    """Play one episode: observe, decide, audit, execute, record, tell.
 
-    At the close of bar t the agent sees the bars up to t and its account, and answers with target weights. The audit
-    clips them; what was approved becomes orders, which fill at the open of bar t + latency. A decision already on
-    record is recalled instead of asked for again, which is all that resuming takes.
+    At the close of bar t the agent sees the bars up to t, its account, its last decisions and what it is told of their
+    audit, and answers with target weights. The audit clips them; what was approved becomes orders, which fill at the
+    open of bar t + latency. A decision already on record is recalled instead of asked for again, which is all that
+    resuming takes.
 
     Returns:
         How the episode ended, and its root hash.
@@ -74,11 +79,12 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
     ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
     monitor = RiskMonitor(panel, policy.limits)
     books = PaperBooks(panel, policy.execution.initial_cash)
-    seen = Seen(panel)
+    seen, memory, feedback = Seen(panel), Memory(), setting.feedback()
     decisions = span.decisions
     marks: list[Mark] = []
     fills: list[Fill] = []
     previous: int | None = None
+    told: str | None = None
 
     for t in range(span.first, span.last + 1):
         if (fill := ledger.open(t)) is not None:
@@ -94,7 +100,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             raise Interrupted(f"stopped before the decision of bar {t}")
 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
-        observation = Observation(t, span.first, previous, seen.until(t), account.copy())
+        observation = Observation(t, span.first, previous, seen.until(t), account.copy(), memory.recent, told)
         decision, latency = record.recall(t), 0.0
         if decision is None:
             decision, latency = await _ask(agent, observation)
@@ -106,7 +112,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         record.keep(
             Step(
                 t=t,
-                observation=observation_digest(panel.digests[t], account, observation.told),
+                observation=observation_digest(panel.digests[t], account, told),
                 decision=decision,
                 report=report,
                 account=account,
@@ -115,9 +121,11 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
                 clusters=clusters,
                 marks=tuple(marks),
                 latency=latency,
-                told=observation.told,
+                told=told,
             )
         )
+        told, gist = feedback.tell(report)
+        memory.add(t, decision, gist)
         marks, fills, previous = [], [], t
 
     return "complete", record.close("complete", tuple(marks), tuple(fills))
@@ -128,6 +136,8 @@ async def _ask(agent: Agent, observation: Observation) -> tuple[Decision, float]
     began = time.perf_counter()
     try:
         decision = await agent.decide(observation)
+    except AgentError as error:
+        raise AgentError(f"bar {observation.t}: {error}") from None
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         raise AgentError(f"the agent raised at bar {observation.t}: {complaint(error)}") from error
     return decision, time.perf_counter() - began

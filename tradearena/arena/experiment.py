@@ -7,45 +7,48 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from tradearena.agents.agent import Seat
-from tradearena.agents.card import Candidate
-from tradearena.arena.episode import play
 from tradearena.arena.manifest import manifest
-from tradearena.arena.plan import Plan
-from tradearena.errors import AgentError, DivergedError, Interrupted, SolverError, StoreError, TradeArenaError
-from tradearena.market.window import Span
+from tradearena.arena.plan import Plan, Planned
+from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
+from tradearena.errors import Interrupted, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.reader import Reader
-from tradearena.store.recorder import Recorder
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
 from tradearena.store.writer import Writer
 
 
-class Progress(Protocol):
-    """Who watches a run: is told of every decision, and may stop it."""
-
-    def __call__(self, agent: str, done: int, total: int) -> bool:
-        """Called before each decision; True stops the run."""
-        ...
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: the file, the ids of the plan's episodes in it, and what kept an episode from its end."""
+    """What a run came to: the file, the ids of the plan's episodes in it, and what kept episodes from their end, each
+    with what tells that episode from the others."""
 
     path: Path
     episodes: tuple[str, ...]
-    failure: TradeArenaError | None = None
+    failures: tuple[tuple[str, TradeArenaError], ...] = ()
+
+    @property
+    def failure(self) -> TradeArenaError | None:
+        """The failures in one: of a single episode as it is, else how many there were, and the first."""
+        if not self.failures or len(self.episodes) == 1:
+            return self.failures[0][1] if self.failures else None
+        errors = [(title, error) for title, error in self.failures if not isinstance(error, Interrupted)]
+        stopped, said = len(self.failures) - len(errors), []
+        if stopped:
+            said.append(f"stopped with {stopped} of {len(self.episodes)} episodes begun and not ended")
+        if errors:
+            said.append(
+                f"{len(errors)} of {len(self.episodes)} episodes failed; the first, {errors[0][0]}: {errors[0][1]}"
+            )
+        return Interrupted("; ".join(said)) if stopped else type(errors[0][1])(said[0])
 
 
 def locate(plan: Plan, home: Path | None, now: datetime) -> Path:
@@ -58,55 +61,43 @@ def run(
     path: Path,
     *,
     again: bool = False,
-    progress: Progress = lambda _agent, _done, _total: False,
+    concurrency: int = CONCURRENCY,
+    progress: Progress = lambda _standing: False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Outcome:
     """Run what the plan asks for and the file lacks.
 
-    An agent that raises ends its episode as `error`, a stop ends it as `interrupted`; either way what was decided is
-    kept, the outcome says so, and the same call takes it up again.
+    An agent that raises ends its episode as `error`, a stop ends those that run as `interrupted`; either way what was
+    decided is kept, the outcome says so, and the same call takes it up again.
 
     Args:
         again: run a new replicate of every episode.
+        concurrency: episodes that run side by side.
         progress: told of every decision; may stop the run.
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
 
     Raises:
-        UsageError: the window holds no decision.
+        UsageError: a window holds no decision.
         StoreError: the file cannot be written, or holds another experiment.
     """
-    span = plan.span  # a window without a decision is refused before a file is made
+    planned = plan.episodes  # a window without a decision is refused before a file is made
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
-        known = _known(path, plan)
-        ids: list[str] = []
-        failure: TradeArenaError | None = None
-        wrote = False
-        for candidate, seed in product(plan.candidates, plan.seeds):
-            row = _episode_row(span, candidate, seed, known, again=again, now=now())
-            ids.append(row["id"])
-            held = known.get(row["id"])
-            if held is not None and held.status in DONE:
-                continue
-            wrote = True
-            try:
-                _episode(plan, candidate, writer, row, held, progress, now)
-            except (AgentError, DivergedError, SolverError) as error:
-                failure = error
-            except Interrupted as error:
-                failure = error
-                break
-        if wrote or writer.logged:  # a log alone: the run before was killed between its last commit and here
+        ids, due = _due(path, plan, again=again)
+        failures = asyncio.run(Schedule(plan, due, writer, progress, now).run(concurrency)) if due else {}
+        if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
-    return Outcome(path, tuple(ids), failure)
+    titles = {name: each.title for name, each in zip(ids, planned, strict=True)}
+    return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
 
 
-def _known(path: Path, plan: Plan) -> dict[str, EpisodeRow]:
-    """Episodes the file holds, after checking that it is this experiment."""
+def _due(path: Path, plan: Plan, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:
+    """The ids of the plan's episodes, and those of them that have not come to their end, after checking that the file
+    holds this experiment."""
     with Reader(path) as reader:
         identity = reader.experiment().id
         if identity != plan.identity:
@@ -114,39 +105,29 @@ def _known(path: Path, plan: Plan) -> dict[str, EpisodeRow]:
                 f"{path}: holds experiment {identity}, not {plan.identity}: other bars, policy, window or engine; "
                 "choose another file"
             )
-        return {row.id: row for row in reader.episodes()}
+        known = {row.id: row for row in reader.episodes()}
+        replicate = _replicate(plan.episodes, known) if again else 0
+        rows = [_episode_row(each, replicate) for each in plan.episodes]
+        due = []
+        for each, row in zip(plan.episodes, rows, strict=True):
+            held = known.get(row["id"])
+            if held is None:
+                due.append(Due(each, row, Recorded([], [])))
+            elif held.status not in DONE:
+                due.append(Due(each, {**row, **_taken_up(held)}, reader.recorded(held.id)))
+    return tuple(row["id"] for row in rows), due
 
 
-def _episode(
-    plan: Plan,
-    candidate: Candidate,
-    writer: Writer,
-    row: dict[str, Any],
-    known: EpisodeRow | None,
-    progress: Progress,
-    now: Callable[[], datetime],
-) -> None:
-    """Run one episode, from its start or from where the record ends, and write how it ended."""
-    recorded = Recorded([], [])
-    if known is not None:
-        row["started_at"] = known.started_at
-        if known.manifest != manifest():  # what made the first part is not forgotten
-            row["manifest"] = json.dumps({**known.manifest, "resumed_with": manifest()})
-        with Reader(writer.path) as reader:
-            recorded = reader.recorded(row["id"])
-    decisions = plan.span.decisions
-    setting = plan.setting(lambda t: progress(candidate.card.name, decisions.index(t), len(decisions)))
-    agent = candidate.seat(Seat(row["seed"], lambda t: setting.reference.at(t).weights))
-    recorder = Recorder(row["id"], recorded, writer.commit_if_due)
-    writer.begin_episode(row, recorder)
-    try:
-        status, root = asyncio.run(play(agent, setting, recorder))
-    except (AgentError, DivergedError, SolverError, Interrupted) as error:
-        stopped = isinstance(error, Interrupted)
-        ending = {"status": "interrupted" if stopped else "error", "error": None if stopped else str(error)}
-        writer.end_episode(row["id"], {**ending, "finished_at": now()}, finished=False)
-        raise
-    writer.end_episode(row["id"], {"status": status, "root_hash": root, "finished_at": now()}, finished=True)
+def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> int:
+    """The number of a new replicate: one more than the newest of these episodes has on file. If one of the newest was
+    cut short, the number of that: it is taken up instead."""
+    for number in range(max((row.replicate for row in known.values()), default=-1), -1, -1):
+        held = [known[name] for each in planned if (name := _id(each, number)) in known]
+        if any(row.status not in (*DONE, "error") for row in held):
+            return number
+        if held:
+            return number + 1
+    return 0
 
 
 def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
@@ -168,34 +149,39 @@ def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
     }
 
 
-def _episode_row(
-    span: Span, candidate: Candidate, seed: int, known: dict[str, EpisodeRow], *, again: bool, now: datetime
-) -> dict[str, Any]:
-    """The episode's row, as a new replicate where one is asked for and all before have ended; one that was cut short
-    is taken up instead."""
-    row: dict[str, Any] = {
-        "agent": candidate.card.name,
-        "card": candidate.card.model_dump_json(),
-        "agent_digest": candidate.digest,
-        "feedback": "hidden",
-        "seed": seed,
+def _episode_row(planned: Planned, replicate: int) -> dict[str, Any]:
+    """The row of an episode that is about to begin."""
+    return {
+        "id": _id(planned, replicate),
+        "agent": planned.candidate.card.name,
+        "card": planned.candidate.card.model_dump_json(),
+        **_identity(planned),
+        "replicate": replicate,
+        "manifest": json.dumps(manifest()),
+        "status": "running",
+    }
+
+
+def _identity(planned: Planned) -> dict[str, Any]:
+    """What makes an episode another one, beside the universe of its file."""
+    span = planned.span
+    return {
+        "agent_digest": planned.candidate.digest,
+        "feedback": planned.mode,
+        "wording": planned.wording,
+        "seed": planned.seed,
         "first": span.first,
         "last": span.last,
         "every": span.every,
     }
-    identity = json.dumps([row[key] for key in ("agent_digest", "feedback", "seed", "first", "last", "every")])
 
-    def numbered(replicate: int) -> str:
-        return hashlib.sha256(f"{identity}/{replicate}".encode()).hexdigest()[:12]
 
-    replicate = 0
-    while again and (held := known.get(numbered(replicate))) is not None and held.status in (*DONE, "error"):
-        replicate += 1
-    return {
-        "id": numbered(replicate),
-        **row,
-        "replicate": replicate,
-        "manifest": json.dumps(manifest()),
-        "started_at": now,
-        "status": "running",
-    }
+def _id(planned: Planned, replicate: int) -> str:
+    identity = json.dumps([*_identity(planned).values()])
+    return hashlib.sha256(f"{identity}/{replicate}".encode()).hexdigest()[:12]
+
+
+def _taken_up(held: EpisodeRow) -> dict[str, Any]:
+    """What stays of the row of an episode that was cut short: when it was begun, and what made its first part."""
+    made = held.manifest if held.manifest == manifest() else {**held.manifest, "resumed_with": manifest()}
+    return {"started_at": held.started_at, "manifest": json.dumps(made)}

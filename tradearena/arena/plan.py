@@ -1,5 +1,5 @@
-"""What is asked for: bars, policy, window and candidates come in; spans and settings of episodes go out, and rehearsals
-of the baselines that every result is shown beside."""
+"""What is asked for: bars, policy, windows, candidates, feedback modes and seeds come in; the episodes this takes and
+the setting of each go out, and rehearsals of the baselines that every result is shown beside."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
+from string import Template
 
 from threadpoolctl import threadpool_limits
 
 from tradearena import rooms
 from tradearena.agents.agent import Seat
 from tradearena.agents.card import Candidate, open_agent
+from tradearena.arena.donors import donors
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.tally import Tally
+from tradearena.errors import UsageError
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
+from tradearena.risk.feedback import Feedback, desk, open_wording
 from tradearena.store.schema import ENGINE
 from tradearena.values import Trajectory
 
@@ -28,28 +33,57 @@ BASELINES = ("cash", "buy-and-hold", "equal-weight", "markowitz")
 """Agents every result is shown beside."""
 
 
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """One episode that is asked for. `wording` is the sentence its audits are told in, "" where nothing is told."""
+
+    candidate: Candidate
+    mode: str
+    seed: int
+    span: Span
+    wording: str
+
+    @property
+    def title(self) -> str:
+        """What tells it from the others of its plan, for people."""
+        return f"{self.candidate.card.name}, feedback {self.mode}, seed {self.seed}, bars from {self.span.first}"
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What an experiment is asked to hold: each candidate with each seed, on one window of one dataset."""
+    """What an experiment is asked to hold: each candidate told in each mode, with each seed, in each window of one
+    dataset.
+
+    Raises:
+        UsageError: two candidates bear one name, or a mode or a seed is asked for twice.
+    """
 
     dataset: Dataset
     policy: Policy
     window: Window
     candidates: tuple[Candidate, ...]
     seeds: tuple[int, ...] = (0,)
+    modes: tuple[str, ...] = ("true",)
+    wording: Template = field(default_factory=open_wording)
+
+    def __post_init__(self) -> None:
+        names = [candidate.card.name for candidate in self.candidates]
+        for kind, said in (("agent", names), ("feedback mode", self.modes), ("seed", self.seeds)):
+            if twice := [each for i, each in enumerate(said) if each in said[:i]]:
+                raise UsageError(f"the {kind} '{twice[0]}' is asked for twice; name it once")
 
     @property
     def identity(self) -> str:
-        """Names the universe: dataset digest, policy, window rule and engine. Agents and seeds extend a file."""
+        """Names the universe: dataset digest, policy, window rule and engine. Agents, modes and seeds extend a file."""
         said = [self.dataset.panel.digest, self.policy.digest, self.window.rule, ENGINE]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:10]
 
-    @property
-    def span(self) -> Span:
-        """Bars of the episodes: they start together, where the most demanding candidate can.
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Bars of each window: all episodes of a window start together, where the most demanding candidate can.
 
         Raises:
-            UsageError: the window holds no decision.
+            UsageError: a window holds no decision.
         """
         begins = [candidate.begins for candidate in self.candidates if candidate.begins is not None]
         return self.window.resolve(
@@ -59,26 +93,65 @@ class Plan:
             begins=max(begins, default=None),
         )
 
+    @property
+    def span(self) -> Span:
+        """From the first bar of the first window to the last bar of the last."""
+        first, last = self.spans[0], self.spans[-1]
+        return Span(first.first, last.last, first.every, first.latency)
+
+    @cached_property
+    def episodes(self) -> tuple[Planned, ...]:
+        """The episodes that are asked for, in the order they are begun: window by window, in each seed by seed, and
+        with each seed every agent in every mode. So what changes at a provider in the course of a run changes for all
+        alike, and a grid that is cut short is balanced.
+
+        An agent that reads no feedback plays once, as `hidden`, whatever the modes; one that is not sampled plays once,
+        with seed 0, whatever the seeds.
+        """
+        found: dict[tuple[int, int, str, str], Planned] = {}
+        for span, seed, candidate, mode in product(self.spans, self.seeds, self.candidates, self.modes):
+            card = candidate.card
+            told, dice = mode if card.reads_feedback else "hidden", seed if card.sampled else 0
+            wording = "" if told == "hidden" else self.wording.template
+            found.setdefault((span.first, dice, card.name, told), Planned(candidate, told, dice, span, wording))
+        return tuple(found.values())
+
     def unheard(self) -> list[str]:
-        """What of the candidates' recordings never applies in this window, in a sentence each."""
-        ends = self.dataset.panel.end[list(self.span.decisions)]
+        """What of the candidates' recordings never applies in these windows, in a sentence each."""
+        ends = self.dataset.panel.end[[t for span in self.spans for t in span.decisions]]
         said = ((candidate.card.name, candidate.unheard(ends)) for candidate in self.candidates)
         return [f"{name}: {remark}" for name, remark in said if remark]
 
-    def setting(self, halt: Callable[[int], bool] = lambda _t: False) -> Setting:
-        """Where an episode of this plan plays. Its episodes share the reference: it depends on the bars alone."""
-        return Setting(self.dataset.panel, self.policy, self.span, self._reference, halt)
+    def setting(
+        self, span: Span, mode: str = "hidden", seed: int = 0, halt: Callable[[int], bool] = lambda _t: False
+    ) -> Setting:
+        """Where an episode of this plan plays, and what its agent is told. All episodes share the reference: it depends
+        on the bars alone."""
+        panel, policy = self.dataset.panel, self.policy
+
+        def feedback() -> Feedback:
+            return desk(
+                mode,
+                self.wording,
+                symbols=panel.symbols,
+                limits=policy.limits,
+                decisions=len(span.decisions),
+                dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
+                donors=lambda: donors(panel, policy, span.first),
+            )
+
+        return Setting(panel, policy, span, self._reference, halt, feedback)
 
     @cached_property
     def _reference(self) -> RollingMarkowitz:
         return RollingMarkowitz(self.dataset.panel, self.policy.reference)
 
 
-def rehearse(plan: Plan, name: str) -> Trajectory:
-    """Play a shipped agent on the plan's bars, policy and costs, and keep nothing but the arrays."""
-    setting = plan.setting()
+def rehearse(plan: Plan, name: str, span: Span | None = None) -> Trajectory:
+    """Play a shipped agent on the plan's bars (of one window), policy and costs, and keep nothing but the arrays."""
+    setting = plan.setting(span or plan.span)
     card = rooms.shipped() / "agents" / f"{name}.toml"  # not one of the user's that bears the name
-    agent = open_agent(str(card)).seat(Seat(0, lambda t: setting.reference.at(t).weights))
+    agent = open_agent(str(card)).seat(Seat(0, lambda t: setting.reference.at(t).weights, plan.policy.limits))
     tally = Tally(plan.dataset.panel, plan.policy.execution.initial_cash)
     with threadpool_limits(limits=1, user_api="blas"):
         asyncio.run(play(agent, setting, tally))

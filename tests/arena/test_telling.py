@@ -1,0 +1,281 @@
+"""What is told changes nothing but what is told; and what is told as a placebo gives away neither itself nor the truth.
+
+Each invented market with one agent in it is one cluster: texts of one market share their symbols and its trouble.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from string import Template
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from stage import Links, asked, walk
+
+from tradearena.agents.agent import Seat
+from tradearena.agents.organism import OrganismVoice
+from tradearena.agents.prompt import Pages
+from tradearena.agents.talker import Talker
+from tradearena.arena.donors import donors, invented, planted
+from tradearena.arena.episode import Setting, play
+from tradearena.arena.tally import Tally
+from tradearena.market.dataset import open_dataset
+from tradearena.market.window import Span
+from tradearena.panel import Array, Panel
+from tradearena.policy import load
+from tradearena.portfolio.reference import RollingMarkowitz
+from tradearena.risk.feedback import Feedback, desk
+from tradearena.values import MODES, Finding, Observation, Step
+
+POLICY = load("standard")
+WORDING = Template("Risk desk: $changed of $count findings; altered: $altered of the last $reviews.")
+FIRST = 60
+RULES = [
+    "single-name",
+    "sector",
+    "cluster",
+    "gross",
+    "volatility",
+    "reference-risk",
+    "turnover",
+    "liquidity",
+    "herfindahl",
+    "effective-bets",
+    "distance",
+]
+
+
+def teller(mode: str, panel: Panel, seed: int, decisions: int = 30) -> Feedback:
+    return desk(
+        mode,
+        WORDING,
+        symbols=panel.symbols,
+        limits=POLICY.limits,
+        decisions=decisions,
+        dice=hashlib.sha256(str(seed).encode()).digest(),
+        donors=lambda: donors(panel, POLICY, FIRST),
+    )
+
+
+# ---------------------------------------------------------------------- the modes differ in what is told alone
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 6))
+def test_the_same_replies_give_the_same_books_in_all_modes(seed: int, n: int) -> None:
+    """Also their accounts: whatever is told, positions, fills and cash are the same."""
+    panel = walk(seed, bars=90, n=n)
+    replies = np.random.default_rng(seed).dirichlet(np.full(n, 0.4), size=len(panel))
+    span, reference = Span(FIRST, len(panel) - 1, 1, 1), RollingMarkowitz(panel, POLICY.reference)
+
+    def books(mode: str) -> tuple[Any, ...]:
+        seen: list[Any] = []
+
+        def ask(observation: Observation) -> Any:
+            held = observation.account
+            seen.append((held.nav, held.cash, held.shares.tobytes(), held.committed.tobytes()))
+            return replies[observation.t]
+
+        agent = asked(ask).seat(Seat(0, lambda t: reference.at(t).weights))
+        setting = Setting(panel, POLICY, span, reference, feedback=lambda: teller(mode, panel, seed))
+        tally = Tally(panel, POLICY.execution.initial_cash)
+        asyncio.run(play(agent, setting, tally))
+        told = [step.told for step in tally.steps]
+        assert told[0] is None
+        assert all((text is None) == (mode == "hidden") for text in told[1:])
+        reports = [(s.report.intent.tobytes(), s.report.approved.tobytes(), s.report.findings) for s in tally.steps]
+        fills = [(fill.t, fill.quantity.tobytes(), fill.cost) for fill in tally.fills]
+        return seen, reports, tally.marks, fills
+
+    first, *others = (books(mode) for mode in MODES)
+    assert all(_same(first, other) for other in others)
+
+
+def _same(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    return repr(a) == repr(b)  # NaN is NaN here
+
+
+def test_what_is_told_is_on_record_and_in_the_hash_of_the_step_it_is_told_at() -> None:
+    panel = walk(3, bars=70, n=4)
+    reference = RollingMarkowitz(panel, POLICY.reference)
+
+    def links(mode: str) -> list[bytes]:
+        record = Links()
+        agent = asked(lambda _o: np.array([1.0, 0, 0, 0])).seat(Seat(0, lambda t: reference.at(t).weights))
+        setting = Setting(panel, POLICY, Span(FIRST, 69, 1, 1), reference, feedback=lambda: teller(mode, panel, 1))
+        asyncio.run(play(agent, setting, record))
+        return [step.observation for step in record.steps]
+
+    true, hidden = links("true"), links("hidden")
+    assert true[0] == hidden[0]
+    assert all(a != b for a, b in zip(true[1:], hidden[1:], strict=True))
+
+
+# ---------------------------------------------------------------------- a placebo
+
+
+class World(NamedTuple):
+    """One market, one agent in it: what its audits found, and what was told of them in two modes."""
+
+    symbols: tuple[str, ...]
+    sectors: tuple[str, ...]
+    steps: list[Step]
+    true: list[str]
+    placebo: list[str]
+
+
+@cache
+def world(number: int, decisions: int) -> World:
+    """An invented market whose symbols are shuffled within their sectors, and a stubborn organism."""
+    base = open_dataset("demo-daily").panel
+    panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 1), number)
+    reference = RollingMarkowitz(panel, POLICY.reference)
+    voice = OrganismVoice(planted(10_000 + number), number)
+    tally = Tally(panel, POLICY.execution.initial_cash)
+    setting = Setting(panel, POLICY, Span(FIRST, FIRST + decisions, 1, 1), reference)
+    asyncio.run(play(Talker(voice, Pages(Template(""), POLICY.limits, 21)), setting, tally))
+    told = {}
+    for mode in ("true", "placebo"):
+        feedback = teller(mode, panel, number, decisions)
+        told[mode] = [feedback.tell(step.report).text or "" for step in tally.steps]
+    return World(panel.symbols, panel.sectors, tally.steps, told["true"], told["placebo"])
+
+
+def _shuffled(panel: Panel, seed: int) -> Panel:
+    rng, order, sectors = np.random.default_rng(seed), np.arange(len(panel.symbols)), np.array(panel.sectors)
+    for sector in set(panel.sectors):
+        places = np.flatnonzero(sectors == sector)
+        order[places] = rng.permutation(places)
+    fields = [field[:, order] for field in (panel.open, panel.high, panel.low, panel.close)]
+    return Panel.of(
+        panel.symbols,
+        panel.start,
+        panel.end,
+        tuple(fields),  # type: ignore[arg-type]
+        panel.volume[:, order],
+        sectors=panel.sectors,
+        bars_per_year=panel.bars_per_year,
+    )
+
+
+def structure(text: str) -> list[float]:
+    """Numbers of a told text: length, counts, rules now and before, sizes."""
+    block = json.loads(text.split("\n")[1])
+    findings = block["findings"]
+    sizes = [finding["proposed"] or 0.0 for finding in findings] or [0.0]
+    return [
+        len(text),
+        len(findings) + block["more"],
+        block["altered"] / block["reviews"],
+        *(sum(finding["rule"] == rule for finding in findings) for rule in RULES),
+        *(block["rules"].get(rule, {}).get("count", 0) for rule in RULES),
+        float(np.mean(sizes)),
+        max(sizes),
+    ]
+
+
+def by_words(texts: list[str], train: Array, test: Array, labels: Array) -> Array:
+    words = TfidfVectorizer(token_pattern=r"[\w.+-]+", ngram_range=(1, 2), max_features=2000)
+    seen = words.fit_transform([texts[i] for i in train])
+    model = LogisticRegression(max_iter=500).fit(seen, labels[train])
+    return np.asarray(model.predict(words.transform([texts[i] for i in test])))
+
+
+def by_structure(texts: list[str], train: Array, test: Array, labels: Array) -> Array:
+    numbers = np.array([structure(text) for text in texts])
+    model = RandomForestClassifier(60, min_samples_leaf=20, random_state=0).fit(numbers[train], labels[train])
+    return np.asarray(model.predict(numbers[test]))
+
+
+Guess = Callable[[list[str], Array, Array, Array], Array]
+
+
+def accuracy(worlds: list[World], guess: Guess) -> tuple[float, float]:
+    """Out-of-sample accuracy by world, folds split by world: mean, and half a 95 % interval over worlds."""
+    texts = [text for each in worlds for text in (*each.true, *each.placebo)]
+    labels = np.concatenate([np.repeat([1, 0], len(each.true)) for each in worlds])
+    groups = np.concatenate([np.full(2 * len(each.true), i) for i, each in enumerate(worlds)])
+    right = np.zeros(len(labels))
+    for train, test in GroupKFold(5).split(labels, groups=groups):
+        right[test] = guess(texts, train, test, labels) == labels[test]
+    each = np.array([right[groups == i].mean() for i in range(len(worlds))])
+    return float(each.mean()), float(1.96 * each.std(ddof=1) / np.sqrt(len(each)))
+
+
+@pytest.mark.parametrize("guess", [by_words, by_structure])
+def test_a_classifier_cannot_tell_a_placebo_from_the_truth(guess: Guess) -> None:
+    """Few worlds, wide interval: the full size is below."""
+    mean, half = accuracy([world(number, 30) for number in range(30)], guess)
+    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 30 worlds"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guess", [by_words, by_structure])
+def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(guess: Guess) -> None:
+    mean, half = accuracy([world(number, 60) for number in range(150)], guess)
+    print(f"{guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = 150 worlds of 60 decisions")
+    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 150 worlds"
+
+
+@pytest.mark.parametrize("guess", [by_words, by_structure])
+def test_the_classifiers_are_not_blind(guess: Guess) -> None:
+    """The same classifiers know a lie that always tells of less than there was."""
+    worlds = [world(number, 30) for number in range(15)]
+    clear = [teller("false-audit:all-clear", walk(1, n=3), 0).tell(s.report).text or "" for s in worlds[0].steps]
+    mean, half = accuracy([each._replace(placebo=clear) for each in worlds], guess)
+    assert mean - half > 0.6
+
+
+def test_the_lengths_of_placebos_and_truths_are_of_one_band() -> None:
+    worlds = [world(number, 30) for number in range(30)]
+    true, placebo = (
+        np.array([np.mean([len(t) for t in getattr(w, name)]) for w in worlds]) for name in ("true", "placebo")
+    )
+    half = 1.96 * (true - placebo).std(ddof=1) / np.sqrt(len(worlds))
+    assert abs((true - placebo).mean()) <= 1.5 * half
+    longest = max(len(text) for each in worlds for text in each.true)
+    assert max(len(text) for each in worlds for text in each.placebo) <= 1.2 * longest
+
+
+def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag() -> None:
+    """Stubborn agents break the same limit on the same symbols for long. Within its sector the placebo's symbols are
+    drawn at random, so the products of deviations from the mean of the sector have mean zero at every lag."""
+    worlds, lags = [world(number, 30) for number in range(30)], range(-5, 6)
+    products = np.array([[_product(each, lag) for lag in lags] for each in worlds])
+    scores = products.mean(axis=0) / (products.std(axis=0, ddof=1) / np.sqrt(len(worlds)))
+    assert np.abs(scores).max() < 3.7, dict(zip(lags, scores.round(2).tolist(), strict=True))
+    persistent = [_product(each._replace(placebo=each.true), 1) for each in worlds]
+    assert np.mean(persistent) > 5 * np.abs(products.mean(axis=0)).max()
+
+
+def _product(each: World, lag: int) -> float:
+    """Sum over symbols of deviation of the truth at t times deviation of what was told of t + lag, averaged over t."""
+    truth = np.array([_named(each.symbols, step.report.findings) for step in each.steps])
+    told = np.array([_told(each.symbols, text) for text in each.placebo])
+    sectors = np.array(each.sectors)
+    for marks in (truth, told):
+        for sector in set(each.sectors):
+            marks[:, sectors == sector] -= marks[:, sectors == sector].mean(axis=1, keepdims=True)
+    a, b = (truth[: len(truth) - lag], told[lag:]) if lag >= 0 else (truth[-lag:], told[:lag])
+    return float((a * b).sum(axis=1).mean())
+
+
+def _named(symbols: tuple[str, ...], findings: tuple[Finding, ...]) -> list[float]:
+    named = {finding.name for finding in findings if finding.rule == "single-name"}
+    return [float(symbol in named) for symbol in symbols]
+
+
+def _told(symbols: tuple[str, ...], text: str) -> list[float]:
+    named = {f["name"] for f in json.loads(text.split("\n")[1])["findings"] if f["rule"] == "single-name"}
+    return [float(symbol in named) for symbol in symbols]

@@ -1,0 +1,132 @@
+"""Whom placebos are drawn from: the symbols of a dataset, its bars before the first decision and a policy come in, the
+audits of other portfolios in an invented market go out.
+
+The donors are organisms of many kinds. They trade invented bars that have the same symbols and sectors, and per bar the
+volatility and the money volume that the dataset showed before the first decision; later bars are not looked at. Nothing
+in their audits can know of the episode they are told in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+
+from tradearena.agents.organism import Organism, OrganismVoice, Signal
+from tradearena.agents.prompt import Pages, instructions_in
+from tradearena.agents.talker import Talker
+from tradearena.arena.episode import Setting, play
+from tradearena.arena.tally import Tally
+from tradearena.market.synthetic import DAYS, SECTORS, Design, synthesise
+from tradearena.market.window import Span
+from tradearena.panel import Panel
+from tradearena.policy import Policy
+from tradearena.portfolio.covariance import correlation
+from tradearena.portfolio.reference import RollingMarkowitz
+from tradearena.risk.clusters import coupled_clusters
+from tradearena.risk.monitor import ENOUGH
+from tradearena.risk.sources import Donors, Findings
+
+SEED = 28_850
+"""Sets the organisms that donate apart from others with the same number."""
+
+COUPLED = 0.8
+"""Correlation of a pair."""
+
+BARS = 21
+"""Bars that donors are shown, one more than their lookback."""
+
+
+def donors(panel: Panel, policy: Policy, first: int) -> Donors:
+    """Donors for episodes whose first decision is at bar `first`. There are as many as there are numbers, and one plays
+    when it is asked for its audits."""
+    latency, warmup = policy.execution.latency, max(policy.reference.lookback, BARS)
+
+    def reports(number: int, length: int) -> tuple[Findings, ...]:
+        bars = invented(panel, first, number, warmup + length + latency)
+        span = Span(warmup, len(bars) - 1, 1, latency)
+        setting = Setting(bars, policy, span, RollingMarkowitz(bars, policy.reference))
+        pages = Pages(instructions_in("", "donors"), policy.limits, BARS)
+        tally = Tally(bars, policy.execution.initial_cash)
+        _at_once(play(Talker(OrganismVoice(planted(number), number), pages), setting, tally))
+        return tuple(step.report.findings for step in tally.steps)
+
+    return Donors(panel.symbols, panel.sectors, reports)
+
+
+def _at_once(episode: Coroutine[Any, Any, object]) -> None:
+    """Play an episode whose agent never waits, whether or not an event loop is running."""
+    try:
+        episode.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("an organism waited")
+
+
+def planted(number: int) -> Organism:
+    """The organism behind a number: everything is drawn from it."""
+    rng = np.random.default_rng([SEED, number])
+    signals = get_args(Signal)
+    return Organism(
+        signal=signals[int(rng.integers(len(signals)))],
+        names=int(rng.integers(3, 9)),
+        concentration=float(rng.uniform(0.0, 0.6)),
+        noise=float(rng.uniform(0.1, 0.6)),
+    )
+
+
+def invented(panel: Panel, first: int, seed: int, bars: int) -> Panel:
+    """Bars of another market for the symbols of this one, as volatile and as liquid as it was before bar `first`."""
+    names, labels = panel.sector_names, panel.sector_of
+    K = min(len(names), len(SECTORS))
+    place = [0] * K
+    columns = []
+    for label in labels.tolist():  # each symbol takes the next column of its sector, so that sectors move together
+        columns.append(place[label % K] * K + label % K)
+        place[label % K] += 1
+    wide = min(max(place) * K, 500)
+    coupled = min(_pairs(panel, first), wide // K // 2 * K)
+    tape = synthesise(_scaled(panel, first, Design(symbols=wide, sectors=K, bars=bars, seed=seed, coupled=coupled)))
+    pick = np.array(columns) % wide
+    prices = tuple(field[:, pick] for field in (tape.open, tape.high, tape.low, tape.close))
+    times = np.datetime64(0, "D") + np.arange(bars)
+    volume = (
+        tape.volume[:, pick] if np.isfinite(panel.volume[: first + 1]).all() else np.full((bars, len(pick)), np.inf)
+    )
+    return Panel.of(
+        panel.symbols,
+        times,
+        times + np.timedelta64(1, "h"),
+        prices,  # type: ignore[arg-type]
+        volume,
+        sectors=panel.sectors,
+        bars_per_year=panel.bars_per_year,
+    )
+
+
+def _pairs(panel: Panel, first: int) -> int:
+    """Coupled pairs of symbols in the bars before the first decision, as the audit would have found them."""
+    returns = panel.returns[1 : first + 1]
+    if len(returns) < ENOUGH:
+        return 0
+    centred = returns - returns.mean(axis=0)
+    return int((np.bincount(coupled_clusters(correlation(centred.T @ centred), COUPLED)) > 1).sum())
+
+
+def _scaled(panel: Panel, first: int, design: Design) -> Design:
+    """A design scaled to the bars before the first decision."""
+    returns = panel.returns[1 : first + 1]
+    seen = float(np.median(returns.std(axis=0))) if len(returns) > 1 else 0.0
+    usual = np.sqrt((design.market**2 + design.sector**2 + design.residual**2) / DAYS)
+    scale = seen / usual if seen > 0 else 1.0
+    money = panel.volume[: first + 1] * panel.mark[: first + 1]
+    middle = float(np.median(money[money > 0])) if np.isfinite(money).all() and (money > 0).any() else 2e8
+    return replace(
+        design,
+        market=design.market * scale,
+        sector=design.sector * scale,
+        residual=design.residual * scale,
+        turnover=(middle * 0.4, middle * 2.0),
+    )
