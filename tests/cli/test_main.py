@@ -185,7 +185,7 @@ def test_the_version_is_printed_without_a_verb(arena):
 
 
 @pytest.mark.parametrize(
-    "verb", [(), ("run",), ("replay",), ("list",), ("show",), ("sql",), ("init",), ("agents", "list")]
+    "verb", [(), ("run",), ("compare",), ("replay",), ("list",), ("show",), ("sql",), ("init",), ("agents", "list")]
 )
 def test_help_is_there_for_every_verb(arena, verb):
     answer = arena(*verb, "--help")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tradearena import __version__
-from tradearena.cli import agents, data, files, init, replay, run
+from tradearena.cli import agents, compare, data, files, init, replay, run
 from tradearena.cli.terminal import say
 from tradearena.errors import TradeArenaError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("run")(run.run)
+app.command("compare")(compare.compare)
 app.command("replay")(replay.replay)
 app.command("list")(files.list_files)
 app.command("show")(files.show)

@@ -68,7 +68,7 @@ def show(
     path = resolve(file, home)
     with Reader(path) as reader:
         setup, rows = reader.experiment(), reader.episodes()
-        found = [report.summary(reader, row) for row in rows]
+        found = report.summaries(reader, rows)
     if json or manifest:
         made = [asdict(row) for row in rows] if manifest else found
         report.print_json({"experiment": str(path), "setup": asdict(setup), "episodes": made})

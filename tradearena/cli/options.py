@@ -16,17 +16,42 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tabl
 AgentName = Annotated[
     str, typer.Option("--agent", "-a", help="Card name, card path, decisions:FILE or python:MODULE:CALLABLE.")
 ]
+AgentNames = Annotated[
+    list[str] | None, typer.Option("--agent", "-a", help="As in `run`; may be repeated.", metavar="AGENT")
+]
+Feedback = Annotated[
+    str,
+    typer.Option(
+        "--feedback",
+        "-f",
+        metavar="MODE",
+        help="What the agent is told of its audits: true, hidden, placebo, or false-audit (:alarm, :all-clear or "
+        ":inverted). An agent that reads no feedback runs as hidden.",
+    ),
+]
+Feedbacks = Annotated[
+    list[str] | None,
+    typer.Option("--feedback", "-f", metavar="MODE", help="As in `run`; may be repeated. Default: all four."),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Any litellm name, for agents of kind llm; overrides the card's.")
+]
 Data = Annotated[str, typer.Option("--data", "-d", help="Dataset name, folder, or CSV or Parquet file.")]
 PolicyName = Annotated[str, typer.Option("--policy", "-p", help="Policy name or path.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the agent's dice.", min=0)]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds 0 to N-1. Default: 1.", min=1, metavar="N")]
+SeedList = Annotated[list[int] | None, typer.Option("--seed", help="One seed; may be repeated.", min=0, metavar="SEED")]
 Start = Annotated[
     datetime | None, typer.Option("--start", formats=_DATES, help="No decision before this time (UTC).", metavar="DATE")
 ]
 End = Annotated[
     datetime | None, typer.Option("--end", formats=_DATES, help="No bar that ends after this (UTC).", metavar="DATE")
 ]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="At most this many decisions.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="At most this many decisions (in each window).")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Bars between decisions.")]
+Windows = Annotated[int, typer.Option("--windows", min=1, help="Cut the window into so many, with no bar in common.")]
+Concurrency = Annotated[int, typer.Option("--concurrency", min=1, help="Episodes that wait for answers side by side.")]
+Again = Annotated[bool, typer.Option("--again", help="Run a new replicate, even if the file holds these episodes.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Experiment file; default: one under replays/.")]
 Label = Annotated[str | None, typer.Option("--label", help="Override: bars are stamped at their start or end.")]
 VolumeUnit = Annotated[str | None, typer.Option("--volume-unit", help="Override: shares, units, lots of N, …")]

@@ -27,6 +27,8 @@ from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE
 from tradearena.store.story import story
+from tradearena.store.trajectories import trajectories
+from tradearena.values import Trajectory
 
 if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
@@ -70,19 +72,30 @@ def results(outcome: Outcome) -> dict[str, Any]:
     """The episodes of a run as the JSON of `run`."""
     with Reader(outcome.path) as reader:
         rows = {row.id: row for row in reader.episodes()}
-        found = [summary(reader, rows[name]) for name in outcome.episodes if name in rows]
+        found = summaries(reader, [rows[name] for name in outcome.episodes if name in rows])
     return {"experiment": str(outcome.path), "episodes": found}
 
 
 def summary(reader: Reader, row: EpisodeRow) -> dict[str, Any]:
     """One episode as JSON."""
-    path = reader.trajectory(row.id)
+    return summaries(reader, [row])[0]
+
+
+def summaries(reader: Reader, rows: Sequence[EpisodeRow]) -> list[dict[str, Any]]:
+    """Episodes as JSON."""
+    windows = {(row.first, row.last, row.every): row for row in rows}
+    bars = {key: reader.window(row) for key, row in windows.items()}
+    paths = trajectories(reader, [row.id for row in rows])
+    return [_summary(row, path, bars[row.first, row.last, row.every]) for row, path in zip(rows, paths, strict=True)]
+
+
+def _summary(row: EpisodeRow, path: Trajectory, window: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row.id,
         "agent": row.agent,
         "feedback": row.feedback,
         "seed": row.seed,
-        "window": reader.window(row),
+        "window": window,
         "status": row.status,
         "steps": len(path.decided),
         "validity": validity(path),
@@ -142,10 +155,16 @@ def print_metrics(rows: Sequence[tuple[str, Metrics | None]], *, title: str) -> 
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None, cut: int = -1
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str | None = None,
+    cut: int = -1,
+    width: int | None = None,
 ) -> None:
-    """A table of one line per row, numbers to the right; where the terminal is too narrow the column `cut` is cut."""
-    console = Console()
+    """A table of one line per row, numbers to the right; where the terminal (or `width`) is too narrow the column `cut`
+    is cut."""
+    console = Console(width=width)
     head = Text(plain(title), style="bold") if title else None
     table = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     table.padding = (0, 1, 0, 0)
@@ -163,14 +182,18 @@ def print_table(
     console.print(table)
 
 
+def width_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Characters a table takes where nothing is cut."""
+    return sum(max(map(cell_len, column)) + 2 for column in zip(columns, *rows, strict=True)) + 1
+
+
 def print_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """The answer to a query: a table where it fits the terminal, else one value a line."""
     if not columns:
         return
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     console = Console()
-    if sum(widths) + 2 * len(widths) + 1 <= console.width:
+    if width_of(columns, cells) <= console.width:
         print_table(columns, cells)
         return
     for row in cells:
@@ -189,9 +212,13 @@ def caption(plan: Plan) -> str:
     """Which bars, which rules, and how little one path proves."""
     span, panel = plan.span, plan.dataset.panel
     first, last = (stamp(panel.end[t].astype(datetime)) for t in (span.first, span.last))
+    counts = sorted({len(each.decisions) for each in plan.spans})
+    decisions = f"{' or '.join(f'{n:,}' for n in counts)} decisions"
+    if len(plan.spans) > 1:
+        decisions = f"{len(plan.spans)} windows with no bar in common, {decisions} in each"
     return (
         f"{plan.dataset.card.name}: {len(panel.symbols)} symbols, {first} to {last}\n"
-        f"policy {plan.policy.name}, {len(span.decisions)} decisions. One market path: the rows differ, "
+        f"policy {plan.policy.name}, {decisions}. One market path: the rows differ, "
         "but that proves no skill."
     )
 
@@ -214,7 +241,15 @@ def print_last_words(outcome: Outcome) -> None:
         say(f"Decisions that a rule changed: {counted}, of {len(lines)}")
 
 
-def print_next(path: Path, *, complete: bool) -> None:
+NEXT = (
+    ("replay {file}", "step by step, from the file alone"),
+    ('sql {file} "FROM steps LIMIT 5"', "any question"),
+    ("run --agent markowitz", "another agent: `tradearena agents list`"),
+)
+"""What to type after `run`, and what for."""
+
+
+def print_next(path: Path, *, complete: bool, commands: Sequence[tuple[str, str]] = NEXT) -> None:
     """The file, and what to type next."""
     here = path.resolve().is_relative_to(Path.cwd().resolve())
     shown = path.resolve().relative_to(Path.cwd().resolve()) if here else path
@@ -224,9 +259,5 @@ def print_next(path: Path, *, complete: bool) -> None:
         say("Not finished: the same command takes it up where it stopped.")
         return
     say("Next:")
-    for command, about in (
-        (f"tradearena replay {short}", "step by step, from the file alone"),
-        (f'tradearena sql {short} "FROM steps LIMIT 5"', "any question"),
-        ("tradearena run --agent markowitz", "another agent: `tradearena agents list`"),
-    ):
-        say(f"  {command:<46}  {about}")
+    for command, about in commands:
+        say(f"  {'tradearena ' + command.replace('{file}', short):<46}  {about}")

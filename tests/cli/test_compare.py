@@ -1,0 +1,242 @@
+"""`tradearena compare`: what it prints, what it adds, and how it ends."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import duckdb
+import pytest
+
+from tradearena.arena.plan import BASELINES
+
+EPISODE = {"id", "agent", "feedback", "seed", "window", "status", "steps", "validity", "root_hash", "metrics"}
+CELL = {"agent", "feedback", "n_episodes", "n_windows", "n_invalid", "metrics"}
+FOUR = ["true", "hidden", "placebo", "false-audit:alarm"]
+
+ASK = """
+import asyncio
+async def ask(seen):
+    await asyncio.sleep(0.0005)
+    return {symbol: (1 + (seen.t + i) % 5) / 40 for i, symbol in enumerate(seen.symbols)}
+"""
+
+
+@pytest.fixture
+def compare(arena, bars):
+    """`tradearena compare` on the small dataset, six decisions long."""
+
+    def typed(*arguments, steps=6):
+        return arena("compare", "--data", bars, "--steps", steps, *arguments)
+
+    return typed
+
+
+@pytest.fixture
+def reader(user):
+    """An agent of which nothing is known: it may read feedback."""
+    return user(ASK)
+
+
+def told(*modes):
+    return [word for mode in modes for word in ("--feedback", mode)]
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+def test_json_has_the_episodes_the_cells_and_the_baselines(compare, reader):
+    answer = compare("--agent", reader, "--agent", "momentum", "--seeds", 2, "--windows", 2, "--json")
+    assert answer.code == 0
+    found = answer.json
+    assert set(found) == {"experiment", "episodes", "cells", "baselines"}
+    assert all(set(episode) == EPISODE for episode in found["episodes"])
+    assert len(found["episodes"]) == 4 * 2 * 2 + 2
+    assert [(cell["agent"], cell["feedback"]) for cell in found["cells"]] == [
+        *((reader, mode) for mode in FOUR), ("momentum", "hidden"),
+    ]  # fmt: skip
+    assert all(set(cell) == CELL for cell in found["cells"])
+    counted = [(cell["n_episodes"], cell["n_windows"], cell["n_invalid"]) for cell in found["cells"]]
+    assert counted == [(4, 2, 0)] * 4 + [(2, 2, 0)]
+    assert [(each["agent"], each["n_windows"]) for each in found["baselines"]] == [(name, 2) for name in BASELINES]
+    metrics = set(found["episodes"][0]["metrics"])
+    assert all(set(each["metrics"]) == metrics for each in found["cells"] + found["baselines"])
+    momentum = [each["metrics"]["total_return"] for each in found["episodes"] if each["agent"] == "momentum"]
+    assert found["cells"][-1]["metrics"]["total_return"] == pytest.approx(sum(momentum) / 2)
+
+
+def test_a_baseline_is_the_mean_over_the_windows_of_that_agent(compare):
+    found = compare("--agent", "markowitz", "--windows", 3, "--json").json
+    (cell,), baseline = found["cells"], found["baselines"][-1]
+    for name, value in cell["metrics"].items():
+        assert baseline["metrics"][name] == (value if value is None else pytest.approx(value, rel=1e-12))
+
+
+# ---------------------------------------------------------------------- the table
+
+
+def test_the_table_has_a_row_for_each_mode_and_each_baseline(compare, reader, arena):
+    answer = compare("--agent", reader, "--agent", "random", "--seeds", 2, *told("true", "hidden"))
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() == reader)
+    labels = [line.split()[0] for line in lines[start : start + 10]]
+    assert labels == [reader, "true", "hidden", "random", "hidden", "baselines", *BASELINES]
+    assert [line.split()[1] for line in lines[start + 6 : start + 10]] == ["1"] * 4
+    assert lines[start + 1].split()[1] == "2"
+    assert any(line.startswith("Means over n episodes") and line.endswith("No test is made here.") for line in lines)
+    assert "small: 4 symbols" in answer.out
+    commands = [line.split("  ")[1].strip() for line in lines if line.startswith("  tradearena ")]
+    assert len(commands) == 3
+    for typed in commands:
+        assert arena(*(word.strip('"') for word in re.findall(r'"[^"]*"|\S+', typed)[1:])).code == 0, typed
+
+
+@pytest.mark.parametrize(("columns", "spared"), [("100", None), ("72", "vol/yr, cost")])
+def test_a_narrow_terminal_does_without_some_columns_and_cuts_no_number(compare, monkeypatch, columns, spared):
+    monkeypatch.setenv("COLUMNS", columns)
+    out = compare("--agent", "random").out
+    assert "…" not in out
+    said = re.search(r"Not shown for want of room: (.*)\. --json has every metric\.", out)
+    assert (said and said[1]) == spared
+    table = out[: out.index("Means over")].splitlines()
+    assert max(map(len, table)) <= int(columns)
+
+
+def test_several_windows_are_said(compare):
+    out = compare("--agent", "cash", "--windows", 2).out
+    assert "2 windows with no bar in common, 6 decisions in each" in out
+
+
+def test_progress_counts_episodes_and_decisions(compare, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    err = compare("--agent", "random", "--seeds", 4).err
+    assert "0 of 4 episodes, 0 of 24 decisions" in err
+    assert err.endswith("\r\x1b[K")  # and wiped away
+
+
+def test_quiet_prints_nothing(compare):
+    assert compare("--agent", "cash", "--quiet")[:2] == (0, "")
+
+
+# ---------------------------------------------------------------------- again, and more
+
+
+def test_again_does_nothing_and_more_adds_only_what_is_missing(compare, reader, tmp_path):
+    asked = ("--agent", reader, "--json", *told("true", "hidden"))
+    first = compare(*asked, "--seeds", 1).json
+    (path,) = (tmp_path / "replays").glob("*.duckdb")
+    before = path.read_bytes()
+    assert compare(*asked, "--seeds", 1).json == first
+    assert path.read_bytes() == before
+    more = compare(*asked, "--seeds", 2).json
+    assert more["experiment"] == first["experiment"]
+    assert [episode for episode in more["episodes"] if episode["seed"] == 0] == first["episodes"]
+    assert len(more["episodes"]) == 4
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT count(*), count(DISTINCT id) FROM episode").fetchone() == (4, 4)
+    one = compare(*asked, "--seed", 1).json
+    assert one["episodes"] == [episode for episode in more["episodes"] if episode["seed"] == 1]
+
+
+def test_run_and_compare_share_a_file(compare, arena, bars, reader):
+    ran = arena("run", "--data", bars, "--steps", 6, "--agent", reader, "--feedback", "false-audit", "--json").json
+    assert ran["episodes"][0]["feedback"] == "false-audit:alarm"
+    found = compare("--agent", reader, *told("false-audit:alarm"), "--json").json
+    assert (found["experiment"], found["episodes"]) == (ran["experiment"], ran["episodes"])
+
+
+# ---------------------------------------------------------------------- endings
+
+HALF = """
+def ask(seen):
+    if seen.t == 22 and BAD:
+        raise RuntimeError("broken")
+    return None
+"""
+
+
+def test_an_episode_that_fails_ends_with_1_after_the_others_are_done(compare, user, reader):
+    bad = user(HALF.replace("BAD", "True"), "user_bad")
+    answer = compare("--agent", bad, "--agent", reader, *told("true", "hidden"), "--json")
+    assert answer.code == 1
+    found = answer.json
+    said = f"2 of 4 episodes failed; the first, {bad}, feedback true, seed 0, bars from 20: the agent raised at bar 22"
+    assert found["error"].startswith(said)
+    assert [(each["status"], each["steps"]) for each in found["episodes"]] == [("error", 2)] * 2 + [("complete", 6)] * 2
+    assert [cell["n_episodes"] for cell in found["cells"]] == [0, 0, 1, 1]
+
+
+LOST = "def ask(seen): return 'what?'\n"
+
+
+def test_what_is_no_result_is_named_and_in_no_mean(compare, user, reader):
+    lost, bad = user(LOST, "user_lost"), user(HALF.replace("BAD", "True"), "user_bad")
+    answer = compare("--agent", lost, "--agent", bad, "--agent", reader, *told("true", "hidden"))
+    assert answer.code == 1
+    assert re.search(r"^ +true \(1 INVALID\) +0(  +–){8}", answer.out, re.MULTILINE)
+    said = "feedback true, seed 0, bars from 20"
+    assert f"Left out: {lost}, {said}: INVALID, 6 of 6 replies lost" in answer.out
+    assert f"Left out: {bad}, {said}: error" in answer.out
+    assert "Not finished" in answer.out
+
+
+def test_a_comparison_with_a_valid_pair_left_is_a_result(compare, user, reader):
+    assert compare("--agent", user(LOST, "user_lost"), "--agent", reader, *told("true", "hidden"), "--quiet").code == 0
+
+
+@pytest.mark.parametrize("modes", [("true", "hidden"), ("true",)], ids=["pairs", "no pairs"])
+def test_where_nothing_valid_is_left_the_comparison_is_invalid(compare, user, modes):
+    lost = user(LOST, "user_lost")
+    answer = compare("--agent", lost, *told(*modes), "--json")
+    assert answer.code == 3
+    what = "pair of modes of one agent" if len(modes) > 1 else "episode is left: 1 of 1"
+    assert answer.json["error"].startswith(f"INVALID: no valid {what}")
+
+
+def test_a_valid_agent_without_a_pair_does_not_save_a_comparison_of_pairs(compare, user):
+    lost = user(LOST, "user_lost")
+    assert compare("--agent", lost, "--agent", "cash", *told("true", "hidden"), "--json").code == 3
+
+
+STOPPING = """
+import os, signal
+from pathlib import Path
+def ask(seen):
+    if seen.t == 22 and not Path("go").exists():
+        os.kill(os.getpid(), signal.SIGINT)
+    return None
+"""
+
+
+def test_a_signal_stops_the_grid_with_130_and_the_same_command_goes_on(compare, user, tmp_path):
+    agent = user(STOPPING)
+    stopped = compare("--agent", agent, "--seeds", 2, *told("true", "hidden"), "--json")
+    assert stopped.code == 130
+    found = stopped.json
+    assert found["error"] == "stopped with 1 of 4 episodes begun and not ended"
+    assert [(each["status"], each["steps"]) for each in found["episodes"]] == [("interrupted", 3)]
+    assert found["baselines"] == []
+    (tmp_path / "go").touch()
+    whole = compare("--agent", agent, "--seeds", 2, *told("true", "hidden"), "--json")
+    assert whole.code == 0
+    assert [each["status"] for each in whole.json["episodes"]] == ["complete"] * 4
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--agent", "cash", "--agent", "cash"), "the agent 'cash' is asked for twice"),
+        (("--agent", "cash", *told("true", "honest")), "no feedback mode named 'honest'"),
+        (("--agent", "cash", *told("false-audit", "false-audit:alarm")), "'false-audit:alarm' is asked for twice"),
+        (("--agent", "cash", "--seeds", 2, "--seed", 1), "--seed names one; use one of the two"),
+        (("--agent", "cash", "--seeds", 0), "'--seeds'"),
+        (("--agent", "cash", "--windows", 0), "'--windows'"),
+        (("--agent", "cash", "--windows", 60), "ask for at most 35 windows"),
+        (("--agent", "cash", "--concurrency", 0), "'--concurrency'"),
+    ],
+)
+def test_what_cannot_be_meant_ends_with_2(compare, typed, said):
+    answer = compare(*typed, steps=1)
+    assert answer.code == 2
+    assert said in answer.err

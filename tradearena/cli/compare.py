@@ -1,0 +1,91 @@
+"""`tradearena compare`: agents, told of their audits in several ways, with several seeds, in several windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tradearena.cli import options
+from tradearena.cli.session import DEFAULT_DATA, DEFAULT_POLICY, Asked, perform
+from tradearena.errors import Interrupted, InvalidRun, UsageError
+
+if TYPE_CHECKING:
+    from tradearena.arena.experiment import Outcome
+    from tradearena.arena.plan import Plan
+
+DEFAULT_AGENTS = ("organism-obedient", "organism-stubborn")
+DEFAULT_MODES = ("true", "hidden", "placebo", "false-audit")
+DEFAULT_CONCURRENCY = 16
+
+
+def compare(
+    agent: options.AgentNames = None,
+    model: options.Model = None,
+    data: options.Data = DEFAULT_DATA,
+    policy: options.PolicyName = DEFAULT_POLICY,
+    feedback: options.Feedbacks = None,
+    seeds: options.Seeds = None,
+    seed: options.SeedList = None,
+    start: options.Start = None,
+    end: options.End = None,
+    steps: options.Steps = None,
+    every: options.Every = 1,
+    windows: options.Windows = 1,
+    out: options.Out = None,
+    again: options.Again = False,
+    concurrency: options.Concurrency = DEFAULT_CONCURRENCY,
+    label: options.Label = None,
+    volume_unit: options.VolumeUnit = None,
+    calendar: options.Calendar = None,
+    home: options.Home = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare agents and feedback modes: run every agent in every mode with every seed in every window.
+
+    With no options: an obedient and a stubborn organism in four modes. The same command again shows what is on file, or
+    takes up what was cut short; with more seeds, modes or agents it adds what is missing.
+    """
+    from tradearena.cli import grid, report
+
+    if seeds is not None and seed:
+        raise UsageError("--seeds N means the seeds 0 to N-1, --seed names one; use one of the two")
+    asked = Asked(
+        agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), data, policy, start, end,
+        steps, every, windows, label, volume_unit, calendar, home,
+    )  # fmt: skip
+    plan, outcome = perform(asked, out, again=again, concurrency=concurrency, quiet=quiet)
+    found = _results(plan, outcome)
+    if not json and not quiet:
+        grid.print_grid(plan, outcome, found)
+    report.conclude(found, outcome.failure or _invalid(found["episodes"]), json=json)
+
+
+def _results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    """Episodes, their means, and the baselines. These are left out where the run was stopped: it is to end soon."""
+    from tradearena.analysis.cells import cells, means
+    from tradearena.analysis.metrics import metrics
+    from tradearena.arena.plan import BASELINES, rehearse
+    from tradearena.cli import report
+
+    found = report.results(outcome)
+    baselines = []
+    for name in () if isinstance(outcome.failure, Interrupted) else BASELINES:
+        each = [metrics(rehearse(plan, name, span)) for span in plan.spans]
+        baselines.append({"agent": name, "n_windows": len(each), "metrics": means(each, each[0])})
+    return {**found, "cells": cells(found["episodes"]), "baselines": baselines}
+
+
+def _invalid(episodes: list[dict[str, Any]]) -> InvalidRun | None:
+    """What is wrong where nothing is left to compare: no valid pair of modes, or where no pair was asked for no valid
+    episode."""
+    from tradearena.analysis.cells import counts, pairs
+
+    valid = [episode for episode in episodes if counts(episode)]
+    in_pairs = pairs(episodes) > 0
+    if pairs(valid) if in_pairs else valid:
+        return None
+    what = "pair of modes of one agent, with the same seed in the same window," if in_pairs else "episode"
+    return InvalidRun(
+        f"INVALID: no valid {what} is left: {len(episodes) - len(valid)} of {len(episodes)} episodes lost more than "
+        "5 % of their replies; they are on record and are no result"
+    )

@@ -1,0 +1,147 @@
+"""What the verbs that run agents share: options come in, a plan and its outcome go out; progress goes to stderr, and
+Ctrl-C becomes an orderly stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tradearena.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from tradearena.arena.experiment import Outcome
+    from tradearena.arena.plan import Plan
+    from tradearena.arena.schedule import Standing
+
+DEFAULT_DATA, DEFAULT_POLICY = "demo-daily", "standard"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of a verb that runs agents, as typed."""
+
+    agents: Sequence[str]
+    model: str | None
+    feedback: Sequence[str]
+    seeds: Sequence[int]
+    data: str
+    policy: str
+    start: datetime | None
+    end: datetime | None
+    steps: int | None
+    every: int
+    windows: int
+    label: str | None
+    volume_unit: str | None
+    calendar: str | None
+    home: Path | None
+
+
+def perform(asked: Asked, out: Path | None, *, again: bool, concurrency: int, quiet: bool) -> tuple[Plan, Outcome]:
+    """Run what the options ask for and the file lacks."""
+    from contextlib import redirect_stdout
+    from datetime import UTC
+
+    from tradearena.arena import experiment
+
+    with Watch(show=not quiet) as watch, redirect_stdout(sys.stderr):  # an agent may print: stdout is for results
+        plan, warnings = _plan(asked)
+        for warning in warnings if not quiet else ():
+            typer.echo(f"warning: {warning}", err=True)
+        path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
+        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, progress=watch)
+
+
+def _plan(asked: Asked) -> tuple[Plan, list[str]]:
+    """The plan, and what its user should know of bars, policy and recordings."""
+    from tradearena import policy as policies
+    from tradearena.agents.card import open_agent
+    from tradearena.arena.plan import Plan
+    from tradearena.market.dataset import open_dataset
+    from tradearena.market.window import Window
+    from tradearena.risk.feedback import mode_named, open_wording
+
+    modes = tuple(mode_named(name) for name in asked.feedback)
+    dataset = open_dataset(
+        asked.data,
+        home=asked.home,
+        end=asked.end,
+        label=asked.label,
+        volume_unit=asked.volume_unit,
+        calendar=asked.calendar,
+    )
+    rules = policies.load(asked.policy, asked.home)
+    warnings = [str(warning) for warning in dataset.warnings]
+    if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
+        warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
+    candidates = tuple(
+        open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model) for name in asked.agents
+    )
+    for candidate in candidates:
+        candidate.check()
+    if asked.model is not None and all(candidate.card.kind != "llm" for candidate in candidates):
+        raise UsageError(f"--model is for agents of kind llm; {', '.join(asked.agents)} asks no model")
+    plan = Plan(
+        dataset=dataset,
+        policy=rules,
+        window=Window(asked.start, asked.end, asked.steps, asked.every, asked.windows),
+        candidates=candidates,
+        seeds=tuple(asked.seeds),
+        modes=modes,
+        wording=open_wording(asked.home),
+    )
+    return plan, warnings + plan.unheard()
+
+
+class Watch:
+    """Shows how far a run is, on stderr, and turns the first Ctrl-C or SIGTERM into an orderly stop."""
+
+    def __init__(self, *, show: bool) -> None:
+        self.show, self.stopped = show, False
+        self._shown = 0.0
+        self._line = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Watch:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._line:
+            typer.echo("\r\033[K", err=True, nl=False)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted("stopped at once; the same command takes it up again") from None
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self.stopped:  # the second one means it
+            raise KeyboardInterrupt
+        self.stopped = True
+        typer.echo("\nstopping after this step; once more to stop at once", err=True)
+        del number
+
+    def __call__(self, standing: Standing) -> bool:
+        """Progress of an experiment: at most ten lines a second on a terminal, none elsewhere."""
+        now = time.monotonic()
+        if self.show and sys.stderr.isatty() and now - self._shown > 0.1:
+            self._shown, self._line = now, True
+            typer.echo(f"\r\033[K{_said(standing)}", err=True, nl=False)
+        return self.stopped
+
+
+def _said(standing: Standing) -> str:
+    if standing.episodes == 1:
+        return f"{standing.agent}: {standing.done:,} of {standing.total:,} decisions"
+    episodes = f"{standing.ended:,} of {standing.episodes:,} episodes"
+    return f"{episodes}, {standing.reached:,} of {standing.decisions:,} decisions"
