@@ -4,7 +4,9 @@
     python benchmarks/spine.py --bars 2000 --quick
 
 The bare loop is plain numpy plus one exact QP on the same bars: Ledoit-Wolf covariance, James-Stein mean, `daqp`, once
-a bar, nothing recorded. Full and bare are timed in turn in one process, five times each; the ratio is of medians.
+a bar, nothing recorded. `full` is the agent markowitz with everything on; `talking` is the agent organism-momentum, for
+which every step renders a prompt of 21 bars, parses a reply and stores both. They are timed in turn in one process,
+five times each; ratios are of medians.
 """
 
 from __future__ import annotations
@@ -74,22 +76,40 @@ def bare(returns: Array, rules: policy.Reference, first: int, last: int) -> Arra
 
 
 def rates(folder: Path, bars: int, repeats: int) -> dict[str, list[float]]:
-    """Decisions per second, bare and full, timed in turn."""
+    """Decisions per second, bare, full and talking, timed in turn."""
     plan = made(folder, bars)
     returns, span = plan.dataset.panel.returns, plan.span
-    found: dict[str, list[float]] = {"bare": [], "full": []}
+    agents = {"full": "markowitz", "talking": "organism-momentum"}
+    found: dict[str, list[float]] = {"bare": [], **{name: [] for name in agents}}
     for turn in range(repeats + 1):
-        began = time.perf_counter()
+        took = {"bare": -time.perf_counter()}
         bare(returns, plan.policy.reference, span.first, span.first + len(span.decisions))
-        between = time.perf_counter()
-        path = folder / "run.duckdb"
-        path.unlink(missing_ok=True)
-        experiment.run(replace(plan), path)  # a plan of its own: no reference is shared with the run before
-        ended = time.perf_counter()
-        if turn:  # the first turn warms up
-            found["bare"].append(len(span.decisions) / (between - began))
-            found["full"].append(len(span.decisions) / (ended - between))
+        took["bare"] += time.perf_counter()
+        for name, agent in agents.items():
+            path = folder / f"{name}.duckdb"
+            path.unlink(missing_ok=True)
+            asked = replace(plan, candidates=(open_agent(agent),))  # its reference is not shared with the run before
+            took[name] = -time.perf_counter()
+            experiment.run(asked, path)
+            took[name] += time.perf_counter()
+        for name, seconds in took.items() if turn else ():  # the first turn warms up
+            found[name].append(len(span.decisions) / seconds)
     return found
+
+
+def grid(folder: Path) -> float:
+    """Seconds for 4 modes x 2 organisms x 25 seeds x 250 steps on demo-daily, from an empty file."""
+    asked = Plan(
+        open_dataset("demo-daily"),
+        policy.load("standard"),
+        Window(None, None, 250, 1),
+        (open_agent("organism-obedient"), open_agent("organism-stubborn")),
+        tuple(range(25)),
+        ("true", "hidden", "placebo", "false-audit:alarm"),
+    )
+    began = time.perf_counter()
+    experiment.run(asked, folder / "grid.duckdb")
+    return time.perf_counter() - began
 
 
 def parts(plan: Plan) -> dict[str, float]:
@@ -191,23 +211,26 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         found = rates(folder, chosen.bars, 5)
-        bare_rate, full_rate = (statistics.median(found[name]) for name in ("bare", "full"))
-        print(f"{SYMBOLS} assets x {chosen.bars} bars, agent markowitz, all on, medians of 5 interleaved pairs")
+        bare_rate, full_rate, talking = (statistics.median(found[name]) for name in ("bare", "full", "talking"))
+        print(f"{SYMBOLS} assets x {chosen.bars} bars, everything on, medians of 5 interleaved runs each")
         spreads = {name: f"{min(values):.0f} .. {max(values):.0f}" for name, values in found.items()}
         print(
             f"bare {bare_rate:.0f} decisions/s ({spreads['bare']}), full {full_rate:.0f} ({spreads['full']}), ", end=""
         )
         print(f"ratio {full_rate / bare_rate:.2f} (goal at least 0.40)")
+        print(f"talking {talking:.0f} ({spreads['talking']}), ratio {talking / bare_rate:.2f} (goal at least 0.15)")
         for name, taken in parts(made(folder, chosen.bars)).items():
             print(f"  {taken:4.0f} us a step: {name}")
         print(f"  {1e6 / full_rate:4.0f} us a step: the whole loop, recorded")
+        print(f"  {1e6 / talking:4.0f} us a step: the same for an organism, prompt and reply included")
         if chosen.quick:
             return
-        ours, parquet = sizes(folder / "run.duckdb", folder)
+        ours, parquet = sizes(folder / "full.duckdb", folder)
         print(
             f"on disk {ours / 1e6:.1f} MB, as zstd Parquet {parquet / 1e6:.1f} MB, ratio {ours / parquet:.2f} ", end=""
         )
         print("(goal at most 1.15)")
+        print(f"4 modes x 2 organisms x 25 seeds x 250 steps on demo-daily: {grid(folder):.0f} s (goal under 180)")
         short, long = (1e6 / statistics.median(rates(folder, bars, 3)["full"]) for bars in (2_000, 20_000))
         print(f"per step {short:.0f} us at 2,000 bars, {long:.0f} us at 20,000, ", end="")
         print(f"ratio {long / short:.2f} (goal 0.9 to 1.1)")
