@@ -12,7 +12,7 @@ from stage import FREE, TIGHT, episode, first_bars, shaken, walk, with_latency
 
 from tradearena import rooms
 
-CARDS = sorted(rooms.cards("agents").values())
+CARDS = sorted(path for name, path in rooms.cards("agents").items() if name != "llm")  # a model would need a key
 BARS, FIRST = 60, 20
 
 worlds = st.tuples(

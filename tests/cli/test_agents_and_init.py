@@ -70,8 +70,8 @@ def test_init_leaves_alone_what_is_there(arena, tmp_path):
 
 def test_what_init_copies_is_what_a_run_in_that_folder_uses(arena, bars, tmp_path):
     arena("init")
-    card = tmp_path / "agents" / "momentum.toml"
-    card.write_text(card.read_text().replace("lookback = 20", "lookback = 40"))
+    card = tmp_path / "agents" / "organism-momentum.toml"
+    card.write_text(card.read_text() + "lookback = 40\n")
     episode = arena("run", "--data", bars, "--json").json["episodes"][0]
     assert episode["window"]["first"] == 40
 

@@ -326,7 +326,7 @@ def test_recorded_decisions_are_audited_and_keep_their_words(run, bars, tmp_path
 def test_no_options_at_all(arena):
     answer = arena("run", "--json")
     (episode,) = answer.json["episodes"]
-    assert (episode["agent"], episode["steps"], episode["status"]) == ("momentum", 735, "complete")
+    assert (episode["agent"], episode["steps"], episode["status"]) == ("organism-momentum", 735, "complete")
     assert "demo-daily" in answer.json["experiment"]
 
 

@@ -3,13 +3,9 @@ to stdout."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
 
 from tradearena.analysis.cells import counts, ended
 from tradearena.analysis.metrics import Metrics
@@ -20,52 +16,26 @@ if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan
 
-SPARED = ("cost", "annual_volatility", "turnover", "max_drawdown")
-"""Metrics that a narrow terminal does without, the first of them first."""
-
 LISTED = 5
 """Episodes that are no result which are listed one by one."""
 
 
 def print_grid(plan: Plan, outcome: Outcome, found: dict[str, Any]) -> None:
     """The cells beside the baselines, what they are made of, and what to type next."""
-    rows: list[tuple[str, str, Metrics | None]] = []
+    rows: list[tuple[tuple[str, str], Metrics | None]] = []
     for agent, cells in groupby(found["cells"], key=itemgetter("agent")):
-        rows.append((agent.removeprefix("decisions:"), "", None))
+        rows.append(((agent.removeprefix("decisions:"), ""), None))
         for cell in cells:
             invalid = f" ({cell['n_invalid']} INVALID)" if cell["n_invalid"] else ""
-            rows.append((f"  {cell['feedback']}{invalid}", str(cell["n_episodes"]), cell["metrics"]))
+            rows.append(((f"  {cell['feedback']}{invalid}", str(cell["n_episodes"])), cell["metrics"]))
     if found["baselines"]:
-        rows.append(("baselines", "", None))
-    rows += [(f"  {each['agent']}", str(each["n_windows"]), each["metrics"]) for each in found["baselines"]]
-    _print_means(rows, title=report.caption(plan))
+        rows.append((("baselines", ""), None))
+    rows += [((f"  {each['agent']}", str(each["n_windows"])), each["metrics"]) for each in found["baselines"]]
+    report.print_metrics(rows, title=report.caption(plan), heads=("agent, feedback", "n"))
     say("Means over n episodes (seeds, windows); baselines are told nothing. No test is made here.")
     _print_left_out(found["episodes"])
     say("With more seeds, modes or agents the same command adds what is missing.")
     report.print_next(outcome.path, complete=outcome.failure is None, commands=_next(outcome))
-
-
-def _print_means(rows: list[tuple[str, str, Metrics | None]], *, title: str) -> None:
-    """A table of means, with as many columns as there is room for. A pipe has room for all of them."""
-    console = Console()
-    bounded = console.is_terminal or "COLUMNS" in os.environ
-    columns = dict(report.COLUMNS)
-    for spared in (None, *SPARED):
-        columns = {name: said for name, said in columns.items() if name != spared}
-        heads = ["agent, feedback", "n", *columns.values()]
-        cells = [[label, n, *_numbers(means, columns)] for label, n, means in rows]
-        needed = report.width_of(heads, cells)
-        if not bounded or needed <= console.width:
-            break
-    report.print_table(heads, cells, title=title, cut=0, width=None if bounded else max(needed, console.width))
-    if left_out := [said for name, said in report.COLUMNS.items() if name not in columns]:
-        say(f"Not shown for want of room: {', '.join(left_out)}. --json has every metric.")
-
-
-def _numbers(means: Metrics | None, columns: Iterable[str]) -> list[str]:
-    if means is None:
-        return ["" for _ in columns]
-    return [report.number(means[name], plain=name in report.PLAIN) for name in columns]
 
 
 def _next(outcome: Outcome) -> list[tuple[str, str]]:

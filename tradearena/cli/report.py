@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -49,6 +50,9 @@ COLUMNS = {
 _NUMERIC = re.compile(r"[-+]?[\d,.]*%?|–|…|nan|None")
 
 PLAIN = ("sharpe", "clip_distance")
+
+SPARED = ("cost", "annual_volatility", "turnover", "max_drawdown")
+"""Metrics that a narrow terminal does without, the first of them first."""
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -135,23 +139,40 @@ def number(value: float | None, *, plain: bool = False) -> str:
     return f"{value:.2f}" if plain else f"{100 * value:.1f}%"
 
 
-def entry(episode: dict[str, Any]) -> tuple[str, Metrics | None]:
+def entry(episode: dict[str, Any]) -> tuple[tuple[str], Metrics | None]:
     """An episode as a row of a table: its agent and metrics; what is no result is named so and has none."""
     agent = episode["agent"].removeprefix("decisions:")
     if episode["status"] not in DONE:
-        return f"{agent} ({episode['status']})", None
+        return (f"{agent} ({episode['status']})",), None
     if not episode["validity"]["valid"]:
-        return f"{agent} (INVALID)", None
-    return agent, episode["metrics"]
+        return (f"{agent} (INVALID)",), None
+    return (agent,), episode["metrics"]
 
 
-def print_metrics(rows: Sequence[tuple[str, Metrics | None]], *, title: str) -> None:
-    """A table of episodes."""
-    cells = [
-        [agent, *(number(found[name] if found else None, plain=name in PLAIN) for name in COLUMNS)]
-        for agent, found in rows
-    ]
-    print_table(["agent", *COLUMNS.values()], cells, title=title, cut=0)
+def print_metrics(
+    rows: Sequence[tuple[Sequence[str], Metrics | None]], *, title: str, heads: Sequence[str] = ("agent",)
+) -> None:
+    """A table of labels and metrics, with as many columns as there is room for. A pipe has room for all of them."""
+    console = Console()
+    bounded = console.is_terminal or "COLUMNS" in os.environ
+    columns = dict(COLUMNS)
+    for spared in (None, *SPARED):
+        columns = {name: said for name, said in columns.items() if name != spared}
+        named = [*heads, *columns.values()]
+        cells = [[*labels, *_numbers(found, columns, labels)] for labels, found in rows]
+        needed = width_of(named, cells)
+        if not bounded or needed <= console.width:
+            break
+    print_table(named, cells, title=title, cut=0, width=None if bounded else max(needed, console.width))
+    if left_out := [said for name, said in COLUMNS.items() if name not in columns]:
+        say(f"Not shown for want of room: {', '.join(left_out)}. --json has every metric.")
+
+
+def _numbers(found: Metrics | None, columns: Iterable[str], labels: Sequence[str]) -> list[str]:
+    """Metrics as cells; nothing in a row that is a heading, a dash in one that has no result."""
+    if found is None:
+        return ["" if labels[1:] == ("",) else "–" for _ in columns]
+    return [number(found[name], plain=name in PLAIN) for name in columns]
 
 
 def print_table(

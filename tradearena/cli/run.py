@@ -61,7 +61,7 @@ def _table(plan: Plan, outcome: Outcome, results: dict[str, Any]) -> None:
     rows = [report.entry(row) for row in results["episodes"]]
     complete = outcome.failure is None
     if complete:
-        rows += [(name, metrics(rehearse(plan, name))) for name in BASELINES if name != rows[0][0]]
+        rows += [((name,), metrics(rehearse(plan, name))) for name in BASELINES if (name,) != rows[0][0]]
     report.print_metrics(rows, title=report.caption(plan))
     report.print_last_words(outcome)
     report.print_next(outcome.path, complete=complete)
