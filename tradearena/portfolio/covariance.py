@@ -7,7 +7,14 @@ import numpy as np
 from tradearena.panel import Array
 
 
-def ledoit_wolf(returns: Array) -> Array:
+def row_mean(returns: Array) -> Array:
+    """Sample means [N] of n rows: `returns.mean(axis=0)` to the bit, at half of its price."""
+    mean: Array = np.add.reduce(returns, axis=0)
+    mean /= len(returns)
+    return mean
+
+
+def ledoit_wolf(returns: Array, means: Array | None = None) -> Array:
     """Covariance of N return series, shrunk to the scaled identity.
 
     With X the centred [n, N] window, S = X'X / n and m = tr(S) / N (their norm is ||A||^2 = tr(AA') / N):
@@ -21,6 +28,7 @@ def ledoit_wolf(returns: Array) -> Array:
 
     Args:
         returns: [n, N] with n >= 1, per bar. Bars where nothing is known count as a return of 0.
+        means: [N] of the rows, where they are known already.
 
     Returns:
         [N, N], symmetric positive semidefinite, in squared units of `returns` (per bar, divided by n).
@@ -29,18 +37,19 @@ def ledoit_wolf(returns: Array) -> Array:
     Journal of Multivariate Analysis 88(2), 365-411, section 3.2.
     """
     n, N = returns.shape
-    X = returns - returns.mean(axis=0)
+    X = returns - (row_mean(returns) if means is None else means)
     S: Array = X.T @ X
     S /= n
     squares = np.vecdot(X, X)  # |x_k|^2: the fourth moments need no [N, N] array of their own
-    average = float(squares.sum()) / (n * N)
+    average = float(np.add.reduce(squares)) / (n * N)
     norm = float(np.vdot(S, S)) / N
     dispersion = norm - average * average
-    error = (float(squares @ squares) / (n * N) - norm) / n
+    error = (float(squares.dot(squares)) / (n * N) - norm) / n
     # Two rows give error = 0, one symbol gives dispersion = 0, both up to rounding: nothing to shrink.
     intensity = min(1.0, error / dispersion) if n > 2 and N > 1 and dispersion > 0 else 0.0
     S *= 1.0 - intensity
-    S.flat[:: N + 1] += intensity * average
+    diagonal = S.reshape(-1)[:: N + 1]
+    diagonal += intensity * average
     return S
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tradearena.panel import Array
+from tradearena.portfolio.covariance import row_mean
 
 
-def shrunk_mean(returns: Array, covariance: Array | None = None) -> Array:
+def shrunk_mean(returns: Array, covariance: Array | None = None, means: Array | None = None) -> Array:
     """Expected returns of N symbols: sample means pulled together, because most of their spread is noise.
 
     The positive-part James-Stein estimator toward the grand mean. With the sample means m_i, their mean M, and
@@ -24,6 +25,7 @@ def shrunk_mean(returns: Array, covariance: Array | None = None) -> Array:
         returns: [n, N] with n >= 1, per bar.
         covariance: [N, N] of the same rows with divisor n, shrunk or not: its trace, which Ledoit-Wolf shrinkage keeps,
             saves a pass over them.
+        means: [N] of the rows, where they are known already.
 
     Returns:
         [N], in units of `returns`, per bar.
@@ -33,12 +35,13 @@ def shrunk_mean(returns: Array, covariance: Array | None = None) -> Array:
     Efron and Morris (1977), "Stein's paradox in statistics", Scientific American 236(5), 119-127.
     """
     n, N = returns.shape
-    means = returns.mean(axis=0)
-    centre = means.sum() / N
+    if means is None:
+        means = row_mean(returns)
+    centre = float(np.add.reduce(means)) / N
     spread: Array = means - centre
     if n == 1:
         return np.full(N, centre)
-    between = float(spread @ spread)
+    between = float(spread.dot(spread))
     if covariance is None:
         X = returns - means
         variance = float(np.vdot(X, X)) / n

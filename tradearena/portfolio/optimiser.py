@@ -58,12 +58,12 @@ def mean_variance(
     LDL' updates", IEEE Transactions on Automatic Control 67(8), 4362-4369.
     """
     N = len(covariance)
-    caps = np.minimum(np.full(N, budget), cap)
-    room = float(caps.sum())
+    caps = np.minimum(cap, budget, out=np.empty(N))
+    room = float(np.add.reduce(caps))
     weights = None
     if room > budget:
         weights = _solved(*_scaled(covariance, mean, risk_aversion), caps, budget)
-    elif caps.min() >= 0:
+    elif np.minimum.reduce(caps) >= 0:
         weights = caps
     if weights is None:
         raise SolverError(
@@ -82,15 +82,17 @@ def _solved(H: Array, f: Array, caps: Array, budget: float) -> Array | None:
     upper[N] = lower[N] = budget
     kinds = np.zeros(N + 1, dtype=np.intc)
     kinds[N] = EQUALITY
-    ones = np.ones((1, N))
+    ones = np.empty((1, N))
+    ones.fill(1.0)
+    diagonal = H.reshape(-1)[:: N + 1]
     for ridge in RIDGES:
-        H.reshape(-1)[:: N + 1] += ridge
+        diagonal += ridge
         solution, _, flag, detail = daqp.solve(
             H, f, ones, upper, lower, kinds, primal_tol=1e-12, dual_tol=1e-12, eps_prox=0.0, cycle_tol=PATIENCE
         )
-        weights, missing = _snapped(np.asarray(solution), caps, budget)
+        weights, missing = _snapped(solution, caps, budget)
         if flag == OPTIMAL and missing <= 1e-12:
-            gradient = H @ weights
+            gradient = H.dot(weights)
             gradient += f
             if _gap(gradient, -float(detail["lam"][N]), weights, caps) <= GAP:
                 return weights
@@ -104,8 +106,8 @@ def _scaled(covariance: Array, mean: Array | None, risk_aversion: float) -> tupl
     if mean is None:
         f = np.zeros(N)
     else:
-        f = mean.sum() / N - mean  # the budget is fixed, so a constant in the mean changes nothing
-        scale = max(scale, float(np.abs(f).max()))
+        f = float(np.add.reduce(mean)) / N - mean  # the budget is fixed, so a constant in the mean changes nothing
+        scale = max(scale, float(np.maximum.reduce(np.abs(f))))
     if not 0 < scale < np.inf:  # nothing moves and nothing is expected to; or the solver will refuse it
         scale = 1.0
     f /= scale
@@ -118,9 +120,10 @@ def _snapped(solution: Array, caps: Array, budget: float) -> tuple[Array, float]
     What snapping moved goes to the symbol that is farthest from its bounds, and what that one cannot take to whichever
     has most room.
     """
-    weights = np.where(solution > SNAP, solution, 0.0)
+    weights = np.zeros(len(caps))
+    np.copyto(weights, solution, where=solution > SNAP)
     np.copyto(weights, caps, where=solution > caps - SNAP)
-    missing = budget - float(weights.sum())
+    missing = budget - float(np.add.reduce(weights))
     if abs(missing) > 1e-13:
         missing = _placed(weights, caps, budget, missing, np.minimum(weights, caps - weights))
     if abs(missing) > 1e-13:
@@ -132,7 +135,7 @@ def _placed(weights: Array, caps: Array, budget: float, missing: float, room: Ar
     """Give what is missing to the symbol with most room, in place; what is missing after that."""
     i = int(room.argmax())
     weights[i] = min(max(float(weights[i]) + missing, 0.0), float(caps[i]))
-    return budget - float(weights.sum())
+    return budget - float(np.add.reduce(weights))
 
 
 def _gap(gradient: Array, price: float, weights: Array, caps: Array) -> float:
@@ -142,4 +145,6 @@ def _gap(gradient: Array, price: float, weights: Array, caps: Array) -> float:
     r < 0 (it should be at the cap). No feasible portfolio is better by more (Boyd and Vandenberghe 2004, section 5.5).
     """
     reduced = gradient - price
-    return float((reduced * np.where(reduced > 0, weights, weights - caps)).sum())
+    away = weights - caps
+    np.copyto(away, weights, where=reduced > 0)
+    return float(reduced.dot(away))

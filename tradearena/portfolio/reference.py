@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tradearena.panel import Array, Mask, Panel
+from tradearena.panel import Array, Panel
 from tradearena.policy import Reference
-from tradearena.portfolio.covariance import ledoit_wolf
+from tradearena.portfolio.covariance import ledoit_wolf, row_mean
 from tradearena.portfolio.mean import shrunk_mean
 from tradearena.portfolio.optimiser import mean_variance
 
@@ -82,19 +82,20 @@ class RollingMarkowitz:
             covariance = np.eye(N) * UNKNOWN_VARIANCE
             mean = np.zeros(N)
         else:
-            covariance = ledoit_wolf(returns)
-            mean = shrunk_mean(returns, covariance)
+            means = row_mean(returns)
+            covariance = ledoit_wolf(returns, means)
+            mean = shrunk_mean(returns, covariance, means)
         weights = mean_variance(
             covariance,
             mean,
             risk_aversion=self.rules.risk_aversion,
-            cap=np.where(self._eligible(t, rows), self.rules.cap, 0.0),
+            cap=self._caps(t, rows),
         )
         for array in (weights, covariance, mean):
             array.setflags(write=False)
         return Estimate(t, weights, covariance, mean, short=rows < lookback)
 
-    def _eligible(self, t: int, rows: int) -> Mask:
-        """[N]: trades at t, and was listed at least half of the rows ago."""
-        eligible: Mask = self.panel.tradable[t] & (self.panel.mark[t - rows // 2] > 0)
-        return eligible
+    def _caps(self, t: int, rows: int) -> Array:
+        """[N]: the cap of what trades at t and was listed at least half of the rows ago, 0 for the rest."""
+        caps: Array = (self.panel.tradable[t] & (self.panel.mark[t - rows // 2] > 0)) * self.rules.cap
+        return caps
