@@ -59,17 +59,17 @@ def exposures(weights: Array, state: RiskState) -> Exposures:
     """Exposures of weights [N]: the effective number of bets is the squared diversification ratio (Choueifaty,
     Froidure & Reynier 2013, section 3): (|w|'sigma)² / w'Sigma w; 0 for an empty portfolio."""
     size = np.abs(weights)
-    gross = float(size.sum())
+    gross = float(np.add.reduce(size))
     covariance = state.covariance
-    variance = max(float(weights @ covariance @ weights), 0.0)
-    weighted = float(size @ np.sqrt(covariance.diagonal()))
+    variance = max(float(weights.dot(covariance).dot(weights)), 0.0)
+    weighted = float(size.dot(np.sqrt(covariance.diagonal())))
     return Exposures(
         gross=gross,
-        net=float(weights.sum()),
+        net=float(np.add.reduce(weights)),
         volatility=math.sqrt(variance * state.bars_per_year),
-        herfindahl=float(np.square(size / gross).sum()) if gross > 0 else 0.0,
+        herfindahl=float(np.add.reduce(np.square(size / gross))) if gross > 0 else 0.0,
         effective_bets=weighted**2 / variance if variance > 0 else 0.0,
-        distance=float(np.abs(weights - state.reference).sum()),
+        distance=float(np.add.reduce(np.abs(weights - state.reference))),
     )
 
 

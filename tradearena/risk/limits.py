@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tradearena.panel import Array, Labels
+from tradearena.panel import Array, Labels, Mask
 from tradearena.policy import Limits
 from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Finding, Scope, Severity
@@ -33,11 +35,14 @@ class LimitSet:
 
     def __init__(self, state: RiskState, limits: Limits) -> None:
         self.state, self.limits = state, limits
-        stuck = ~state.tradable
-        self.untradable = stuck if stuck.any() else None
-        held = stuck & (state.current != 0.0)
-        self.pinned = held if self.untradable is not None and held.any() else None
-        self.pins = np.where(held, state.current, 0.0) if self.pinned is not None else np.zeros_like(state.current)
+        self.untradable: Mask | None = None
+        self.pinned: Mask | None = None
+        self.pins: Array = np.zeros(len(state.current))
+        if np.count_nonzero(state.tradable) < len(state.tradable):
+            self.untradable = ~state.tradable
+            held = self.untradable & (state.current != 0.0)
+            if held.any():
+                self.pinned, self.pins = held, np.where(held, state.current, 0.0)
         self.risk_limits = tuple(self._risk_limits())
 
     def _risk_limits(self) -> Iterator[tuple[str, float]]:
@@ -45,8 +50,8 @@ class LimitSet:
         state, limits = self.state, self.limits
         if limits.volatility is not None:
             yield "volatility", limits.volatility
-        if limits.reference_risk is not None and state.reference.any():  # a reference without weight is no yardstick
-            variance = float(state.reference @ state.covariance @ state.reference)
+        if limits.reference_risk is not None and np.count_nonzero(state.reference):  # without weight it is no yardstick
+            variance = float(state.reference.dot(state.covariance).dot(state.reference))
             yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
 
     def approve(self, intent: Array, report: Report) -> Array:
@@ -56,20 +61,50 @@ class LimitSet:
             for i in np.flatnonzero(self.pinned & (np.abs(intent - state.current) > TOLERANCE)):
                 held = float(state.current[i])
                 report(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
-        base = self.state_limits(self._free(state.current), _silent)
+        base, target = self._free(state.current), self._free(intent)
         if state.halted:
-            severity: Severity = "critical" if np.abs(self._free(intent)).max(initial=0.0) > TOLERANCE else "flag"
+            severity: Severity = "critical" if np.abs(target).max(initial=0.0) > TOLERANCE else "flag"
             report(Finding("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, severity))
             return self.pins.copy()
-        target = self.state_limits(self._free(intent), report)
-        theta = self._trade_limits(target - base, report)
-        free = target if theta == 1.0 else base + theta * (target - base)
+        if not self.met(base, target):
+            base, target = self.state_limits(base, _silent), self.state_limits(target, report)
+        move = target - base
+        theta = self._trade_limits(move, report)
+        free = target if theta == 1.0 else base + theta * move
         return free if self.pinned is None else free + self.pins
 
     def _free(self, weights: Array) -> Array:
         return weights if self.pinned is None else np.where(self.pinned, 0.0, weights)
 
     # ------------------------------------------------------------------ state limits: the map C
+
+    def met(self, one: Array, two: Array) -> bool:
+        """At a glance: are two weight vectors [N] within every state limit? Then C would leave both as they are, to the
+        bit. A no may be wrong, and C itself decides: where a symbol cannot be traded; and where a group is within its
+        limit by either vector, but not by the larger of each symbol's two weights.
+        """
+        limits, state = self.limits, self.state
+        both = np.array((one, two))
+        if self.untradable is not None or not (limits.allow_short or np.minimum.reduce(both, axis=None) >= 0.0):
+            return False
+        size = np.abs(both)
+        larger = np.maximum(size[0], size[1])
+        return (
+            _within(limits.single_name, larger)
+            and (len(state.sector_names) == 1 or _within(limits.sector, np.bincount(state.sectors, larger)))
+            and _within(limits.cluster, np.bincount(state.clusters, larger))
+            and _within(limits.gross, np.add.reduce(size, axis=1))
+            and (limits.net is None or bool((np.abs(np.add.reduce(both, axis=1)) <= limits.net).all()))
+            and self._calm(one)
+            and self._calm(two)
+        )
+
+    def _calm(self, weights: Array) -> bool:
+        """Is their volatility within every limit?"""
+        if not self.risk_limits:
+            return True
+        variance = float(weights.dot(self.state.covariance.dot(weights))) * self.state.bars_per_year
+        return math.sqrt(max(variance, 0.0)) <= min(limit for _, limit in self.risk_limits) + TOLERANCE
 
     def state_limits(self, weights: Array, report: Report) -> Array:
         """The map C on free weights [N] (0 where pinned)."""
@@ -85,10 +120,10 @@ class LimitSet:
         limits = self.limits
         if self.untradable is not None:
             weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, report)
-        if not limits.allow_short and weights.min(initial=0.0) < 0.0:
+        if not limits.allow_short and np.minimum.reduce(weights) < 0.0:
             weights = self._bound("short", weights, np.maximum(weights, 0.0), 0.0, report)
         cap = limits.single_name
-        if cap is not None and np.abs(weights).max(initial=0.0) > cap + TOLERANCE:
+        if cap is not None and np.maximum.reduce(np.abs(weights)) > cap + TOLERANCE:
             bounded = np.where(np.abs(weights) > cap + TOLERANCE, np.copysign(cap, weights), weights)
             weights = self._bound("single-name", weights, bounded, cap, report)
         return weights
@@ -106,7 +141,7 @@ class LimitSet:
         """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
         is coupled to nobody."""
         gross = np.bincount(labels, np.abs(weights))
-        if float(gross.max()) <= limit + TOLERANCE and self.pinned is None:
+        if self.pinned is None and _within(limit, gross):
             return weights
         stuck = np.bincount(labels, np.abs(self.pins))
         room = np.maximum(limit - stuck, 0.0)
@@ -130,7 +165,7 @@ class LimitSet:
     def _scalings(self, weights: Array, report: Report) -> Array:
         limits, pins = self.limits, self.pins
         if limits.gross is not None:
-            gross, stuck = float(np.abs(weights).sum()), float(np.abs(pins).sum())
+            gross, stuck = float(np.add.reduce(np.abs(weights))), float(np.add.reduce(np.abs(pins)))
             room = max(limits.gross - stuck, 0.0)
             if gross > room + TOLERANCE:
                 report(_changed("gross", "portfolio", "", gross + stuck, room + stuck, limits.gross))
@@ -148,8 +183,8 @@ class LimitSet:
         """For each limit the largest factor s in [0, 1] with volatility(pins + s * weights) within it, or within what
         the pins carry alone: the positive root of a s² + 2 b s + c = bound²."""
         year, factor = self.state.bars_per_year, 1.0
-        risk = self.state.covariance @ weights
-        a, b, c = float(weights @ risk) * year, 0.0, 0.0
+        risk = self.state.covariance.dot(weights)
+        a, b, c = float(weights.dot(risk)) * year, 0.0, 0.0
         if self.pinned is not None:
             b = float(self.pins @ risk) * year
             c = max(float(self.pins @ self.state.covariance @ self.pins) * year, 0.0)
@@ -170,21 +205,26 @@ class LimitSet:
         """Largest theta in [0, 1] such that theta * move meets turnover and liquidity."""
         theta, limits, size = 1.0, self.limits, np.abs(move)
         if limits.turnover is not None:
-            turnover = 0.5 * (float(size.sum()) + abs(float(move.sum())))  # the larger of bought and sold
+            traded, net = float(np.add.reduce(size)), float(np.add.reduce(move))
+            turnover = 0.5 * (traded + abs(net))  # the larger of bought and sold
             if turnover > limits.turnover + TOLERANCE:
                 theta = limits.turnover / turnover
                 report(_changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
         room = self.state.liquidity
         if room is not None:
-            traded = theta * size
-            over = traded > room + TOLERANCE
-            if over.any():
-                ratios = np.divide(room, traded, out=np.full_like(size, np.inf), where=over)
+            trades = theta * size
+            over = trades > room + TOLERANCE
+            if np.count_nonzero(over):
+                ratios = np.divide(room, trades, out=np.full_like(size, np.inf), where=over)
                 i = int(ratios.argmin())
-                proposed, limit = float(traded[i]), float(room[i])
+                proposed, limit = float(trades[i]), float(room[i])
                 report(_changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
                 theta *= float(ratios[i])
         return theta
+
+
+def _within(limit: float | None, measured: NDArray[Any]) -> bool:
+    return limit is None or bool(np.maximum.reduce(measured) <= limit + TOLERANCE)
 
 
 def _changed(rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float) -> Finding:
