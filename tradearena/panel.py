@@ -22,7 +22,7 @@ Times: TypeAlias = NDArray[np.datetime64]
 
 def ratio(value: Array, price: Array) -> Array:
     """value / price, and 0 where there is no price yet. The last axis of `value` is that of `price` [N]."""
-    if price.min() > 0.0:
+    if np.minimum.reduce(price) > 0.0:
         return value / price
     return np.divide(value, price, out=np.zeros_like(value), where=price > 0.0)
 
@@ -106,6 +106,11 @@ class Panel:
     def tradable(self) -> Mask:
         """[T, N]: there is a bar and something changed hands in it."""
         return self.valid & (self.volume > 0)
+
+    @cached_property
+    def dealing(self) -> Array:
+        """[T, N]: the open, or 0 where nothing can be traded; what orders fill at."""
+        return np.where(self.tradable, self.open, 0.0)
 
     @cached_property
     def opening(self) -> Array:

@@ -5,7 +5,7 @@ Shapes: N symbols, K decisions. Money is in the dataset's currency, weights are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,8 +58,9 @@ class Fill:
 
     def copy(self) -> Fill:
         """A copy to hand out."""
-        arrays = ("ordered", "quantity", "price", "commission", "spread", "impact", "cause")
-        return replace(self, **{name: getattr(self, name).copy() for name in arrays})
+        traded = self.ordered.copy(), self.quantity.copy(), self.price.copy()
+        costs = self.commission.copy(), self.spread.copy(), self.impact.copy()
+        return Fill(self.t, self.decided, *traded, *costs, self.cause.copy())
 
     @property
     def cost(self) -> float:
@@ -102,9 +103,9 @@ class Account:
 
     def copy(self) -> Account:
         """A copy to hand out: whoever owns an array can make it writable again."""
-        arrays = ("shares", "in_flight", "weights", "committed")
         fill = None if self.fill is None else self.fill.copy()
-        return replace(self, fill=fill, **{name: getattr(self, name).copy() for name in arrays})
+        held = self.shares.copy(), self.in_flight.copy(), self.weights.copy(), self.committed.copy()
+        return Account(self.nav, self.cash, self.owed, *held, fill)
 
 
 class Memo(NamedTuple):

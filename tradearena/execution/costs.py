@@ -41,5 +41,6 @@ def costs(quantity: Array, price: Array, volume: Array, terms: Execution) -> Cos
     if terms.impact_bps == 0:
         return Costs(commission, spread, np.zeros_like(notional))
     part = ratio(size, volume)
-    scale = np.sqrt(part) if terms.impact == "square-root" else part
-    return Costs(commission, spread, notional * scale * (terms.impact_bps * _BPS))
+    impact = notional * (np.sqrt(part) if terms.impact == "square-root" else part)
+    impact *= terms.impact_bps * _BPS
+    return Costs(commission, spread, impact)

@@ -50,11 +50,8 @@ class Ledger:
         self.shares = self._nothing
         self.ruined = False
         self._flight: deque[Order] = deque()
-
-    @property
-    def in_flight(self) -> Array:
+        self.in_flight = self._nothing
         """[N] signed quantities ordered and not yet due."""
-        return sum((order.quantity for order in self._flight), start=self._nothing)
 
     def account(self, t: int, fill: Fill | None) -> Account:
         """The account at the close of bar t, as the agent and the audit see it."""
@@ -80,6 +77,7 @@ class Ledger:
         sent = self.panel.tradable[t] & (np.abs(quantity) * mark > DUST * self.nav)
         quantity = np.where(sent, quantity, 0.0)
         self._flight.append(Order(t, t + self.terms.latency, quantity))
+        self.in_flight = self.in_flight + quantity
         return quantity
 
     # ------------------------------------------------------------------ the bar
@@ -89,27 +87,28 @@ class Ledger:
         if not self._flight or self._flight[0].due != t:
             return None
         order = self._flight.popleft()
-        panel = self.panel
-        live = panel.tradable[t]
-        price, volume = np.where(live, panel.open[t], 0.0), panel.volume[t]
+        self.in_flight = sum((waiting.quantity for waiting in self._flight), start=self._nothing)
+        live, price, volume = self.panel.tradable[t], self.panel.dealing[t], self.panel.volume[t]
         cause = np.zeros(len(live), dtype=np.int8)
 
-        quantity = _reduced(order.quantity, np.where(live, order.quantity, 0.0), cause, _NO_BAR)
+        quantity = order.quantity
+        if np.count_nonzero(live) < len(live):
+            quantity = _reduced(quantity, np.where(live, quantity, 0.0), cause, _NO_BAR)
         quantity = self._within_volume(quantity, volume, cause)
         if not self.allow_short:
             quantity = _reduced(quantity, np.maximum(quantity, -self.shares), cause, _POSITION)
         paid, money = self._price(quantity, price, volume)
         futile = (quantity < 0.0) & (money > 0.0)
-        if futile.any():
+        if np.count_nonzero(futile):
             quantity = _reduced(quantity, np.where(futile, 0.0, quantity), cause, _COST)
             paid, money = self._price(quantity, price, volume)
-        self.cash -= float(np.minimum(money, 0.0).sum())
+        self.cash -= float(np.add.reduce(np.minimum(money, 0.0)))
         self._settle()
-        need = float(np.maximum(money, 0.0).sum())
+        need = float(np.add.reduce(np.maximum(money, 0.0)))
         if need > self.cash:
             quantity = _reduced(quantity, self._affordable(quantity, need), cause, _CASH)
             paid, money = self._price(quantity, price, volume)
-            need = float(np.maximum(money, 0.0).sum())
+            need = float(np.add.reduce(np.maximum(money, 0.0)))
         self.cash -= need
 
         self.shares = self.shares + quantity
@@ -118,7 +117,9 @@ class Ledger:
     def _price(self, quantity: Array, price: Array, volume: Array) -> tuple[Costs, Array]:
         """What filling these quantities costs, and the money [N] it takes out of the account, costs included."""
         paid = costs(quantity, price, volume, self.terms)
-        return paid, quantity * price + paid.total
+        money = quantity * price
+        money += paid.total
+        return paid, money
 
     def _within_volume(self, quantity: Array, volume: Array, cause: NDArray[np.int8]) -> Array:
         if self.terms.participation is None:
@@ -126,6 +127,8 @@ class Ledger:
         room = self.terms.participation * volume
         if self.terms.lot > 0:
             room = _lots(room, self.terms.lot)
+        if not np.count_nonzero(np.abs(quantity) >= room):
+            return quantity
         return _reduced(quantity, np.minimum(np.maximum(quantity, -room), room), cause, _PARTICIPATION)
 
     def _affordable(self, quantity: Array, need: float) -> Array:
@@ -147,14 +150,15 @@ class Ledger:
         mark = self.panel.mark[t]
         self.borrow = 0.0
         if self.allow_short and self.terms.borrow_rate > 0:
-            short = float(np.maximum(-self.shares, 0.0) @ mark)
+            short = float(np.maximum(-self.shares, 0.0).dot(mark))
             self.borrow = short * self.terms.borrow_rate / self.panel.bars_per_year
             self.owed += self.borrow
             self._settle()
-        self.nav = self.cash + float(self.shares @ mark) - self.owed
+        self.nav = self.cash + float(self.shares.dot(mark)) - self.owed
         if self.nav <= 0.0:
             self.ruined = True
             self.cash, self.owed, self.shares = self.nav, 0.0, self._nothing
+            self.in_flight = self._nothing
             self._flight.clear()
         return self.nav
 
@@ -174,6 +178,6 @@ def _lots(quantity: Array, lot: float) -> Array:
 def _reduced(before: Array, after: Array, cause: NDArray[np.int8], reason: int) -> Array:
     """Note the reason wherever a quantity was cut and none is noted yet."""
     cut = before != after
-    if cut.any():
+    if np.count_nonzero(cut):
         cause[cut & (cause == 0)] = reason
     return after

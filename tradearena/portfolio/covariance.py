@@ -61,9 +61,9 @@ def correlation(covariance: Array) -> Array:
     """
     variance = covariance.diagonal()
     moves = variance > 0
-    scale = np.zeros_like(variance)
-    np.divide(1.0, np.sqrt(variance, where=moves, out=np.zeros_like(variance)), where=moves, out=scale)
+    scale = np.sqrt(variance, where=moves, out=np.zeros(len(variance)))
+    np.divide(1.0, scale, where=moves, out=scale)
     rho: Array = covariance * np.multiply.outer(scale, scale)  # one product of both keeps it symmetric to the bit
-    np.clip(rho, -1.0, 1.0, out=rho)
-    np.fill_diagonal(rho, 1.0)
+    np.minimum(np.maximum(rho, -1.0, out=rho), 1.0, out=rho)
+    rho.flat[:: len(rho) + 1] = 1.0
     return rho

@@ -24,7 +24,7 @@ def coupled_clusters(correlation: Array, rho: float) -> Labels:
     n = len(correlation)
     leader, size = np.arange(n), np.ones(n)
     mean = correlation.copy()
-    np.fill_diagonal(mean, -np.inf)
+    mean.reshape(-1)[:: n + 1] = -np.inf
     for _ in range(n - 1):
         i, j = divmod(int(mean.argmax()), n)  # i < j, for the matrix is symmetric
         if mean[i, j] < rho:
@@ -35,4 +35,5 @@ def coupled_clusters(correlation: Array, rho: float) -> Labels:
         mean[i, i] = -np.inf
         size[i] += size[j]
         leader[leader == j] = i
-    return np.unique(leader, return_inverse=True)[1].astype(np.int16)
+    first = np.cumsum(leader == np.arange(n)) - 1  # how many groups begin up to here; each begins with its leader
+    return first[leader].astype(np.int16)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tradearena.panel import Array, Labels, Panel
 from tradearena.policy import Limits
-from tradearena.portfolio.covariance import correlation
+from tradearena.portfolio.covariance import correlation, row_mean
 from tradearena.portfolio.reference import Estimate
 from tradearena.risk.clusters import coupled_clusters
 from tradearena.risk.state import RiskState
@@ -75,7 +75,7 @@ class RiskMonitor:
         returns = self.panel.returns[max(1, t - self.limits.cluster_lookback + 1) : t + 1]
         if len(returns) < min(self.limits.cluster_lookback, ENOUGH):
             return False
-        centred = returns - returns.mean(axis=0)
+        centred = returns - row_mean(returns)
         before, self.clustered_at = self.clusters, t
         self.clusters = coupled_clusters(correlation(centred.T @ centred), self.limits.cluster_correlation)
         return not np.array_equal(before, self.clusters)
@@ -86,5 +86,7 @@ class RiskMonitor:
         if limits.liquidity is None:
             return None
         window = panel.volume[max(0, t - limits.liquidity_lookback + 1) : t + 1]
-        room: Array = window.sum(axis=0) * (limits.liquidity / nav / len(window)) * panel.mark[t]
+        room: Array = np.add.reduce(window, axis=0)
+        room *= limits.liquidity / nav / len(window)
+        room *= panel.mark[t]
         return room
