@@ -158,8 +158,10 @@ class Seen:
     def __init__(self, panel: Panel) -> None:
         hidden = panel.arrays
         shown = tuple(np.full_like(array, _UNKNOWN[array.dtype.kind]) for array in hidden)
-        self._rows = tuple(zip(hidden, shown, strict=True))
-        self._copy = Panel(panel.symbols, panel.sectors, *shown, panel.bars_per_year)  # type: ignore[arg-type, call-arg]
+        self._panel, self._rows = panel, tuple(zip(hidden, shown, strict=True))
+        self._views = tuple(array.view() for array in shown)
+        for view in self._views:
+            view.flags.writeable = False  # and so is what is cut from it
         self._next = 0
 
     def until(self, t: int) -> Panel:
@@ -168,7 +170,8 @@ class Seen:
         for hidden, shown in self._rows:
             shown[rows] = hidden[rows]
         self._next = max(self._next, t + 1)
-        return self._copy.until(t)
+        panel, views = self._panel, [view[: t + 1] for view in self._views]
+        return Panel(panel.symbols, panel.sectors, *views, panel.bars_per_year)  # type: ignore[arg-type, call-arg]
 
 
 _UNKNOWN = {"M": np.datetime64("NaT"), "f": np.nan, "b": False}

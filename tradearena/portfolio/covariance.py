@@ -63,7 +63,7 @@ def correlation(covariance: Array) -> Array:
     moves = variance > 0
     scale = np.sqrt(variance, where=moves, out=np.zeros(len(variance)))
     np.divide(1.0, scale, where=moves, out=scale)
-    rho: Array = covariance * np.multiply.outer(scale, scale)  # one product of both keeps it symmetric to the bit
+    rho: Array = covariance * (scale[:, None] * scale)  # one product of both keeps it symmetric to the bit
     np.minimum(np.maximum(rho, -1.0, out=rho), 1.0, out=rho)
     rho.flat[:: len(rho) + 1] = 1.0
     return rho

@@ -35,5 +35,6 @@ def coupled_clusters(correlation: Array, rho: float) -> Labels:
         mean[i, i] = -np.inf
         size[i] += size[j]
         leader[leader == j] = i
-    first = np.cumsum(leader == np.arange(n)) - 1  # how many groups begin up to here; each begins with its leader
-    return first[leader].astype(np.int16)
+    first = (leader == np.arange(n)).cumsum() - 1  # how many groups begin up to here; each begins with its leader
+    labels: Labels = first[leader].astype(np.int16)
+    return labels

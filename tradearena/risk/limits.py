@@ -44,6 +44,7 @@ class LimitSet:
             if held.any():
                 self.pinned, self.pins = held, np.where(held, state.current, 0.0)
         self.risk_limits = tuple(self._risk_limits())
+        self.calm = min((limit for _, limit in self.risk_limits), default=math.inf)
 
     def _risk_limits(self) -> Iterator[tuple[str, float]]:
         """Volatility limits a year: the policy's own, and the one relative to the reference."""
@@ -104,7 +105,7 @@ class LimitSet:
         if not self.risk_limits:
             return True
         variance = float(weights.dot(self.state.covariance.dot(weights))) * self.state.bars_per_year
-        return math.sqrt(max(variance, 0.0)) <= min(limit for _, limit in self.risk_limits) + TOLERANCE
+        return math.sqrt(max(variance, 0.0)) <= self.calm + TOLERANCE
 
     def state_limits(self, weights: Array, report: Report) -> Array:
         """The map C on free weights [N] (0 where pinned)."""
