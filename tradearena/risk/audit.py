@@ -58,18 +58,18 @@ def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
 def exposures(weights: Array, state: RiskState) -> Exposures:
     """Exposures of weights [N]: the effective number of bets is the squared diversification ratio (Choueifaty,
     Froidure & Reynier 2013, section 3): (|w|'sigma)² / w'Sigma w; 0 for an empty portfolio."""
-    size = np.abs(weights)
-    gross = float(np.add.reduce(size))
-    covariance = state.covariance
+    size, covariance = np.abs(weights), state.covariance
+    apart = np.abs(weights - state.reference)
+    gross, net, distance = np.add.reduce((size, weights, apart), axis=1).tolist()
     variance = max(float(weights.dot(covariance).dot(weights)), 0.0)
     weighted = float(size.dot(np.sqrt(covariance.diagonal())))
     return Exposures(
         gross=gross,
-        net=float(np.add.reduce(weights)),
+        net=net,
         volatility=math.sqrt(variance * state.bars_per_year),
         herfindahl=float(np.add.reduce(np.square(size / gross))) if gross > 0 else 0.0,
         effective_bets=weighted**2 / variance if variance > 0 else 0.0,
-        distance=float(np.add.reduce(np.abs(weights - state.reference))),
+        distance=distance,
     )
 
 

@@ -95,7 +95,7 @@ class LimitSet:
             and (len(state.sector_names) == 1 or _within(limits.sector, np.bincount(state.sectors, larger)))
             and _within(limits.cluster, np.bincount(state.clusters, larger))
             and _within(limits.gross, np.add.reduce(size, axis=1))
-            and (limits.net is None or bool((np.abs(np.add.reduce(both, axis=1)) <= limits.net).all()))
+            and (limits.net is None or max(np.abs(np.add.reduce(both, axis=1)).tolist()) <= limits.net)
             and self._calm(one)
             and self._calm(two)
         )
@@ -225,7 +225,7 @@ class LimitSet:
 
 
 def _within(limit: float | None, measured: NDArray[Any]) -> bool:
-    return limit is None or bool(np.maximum.reduce(measured) <= limit + TOLERANCE)
+    return limit is None or max(measured.tolist()) <= limit + TOLERANCE
 
 
 def _changed(rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float) -> Finding:

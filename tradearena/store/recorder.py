@@ -149,13 +149,13 @@ def _fills(fills: list[Fill]) -> tuple[dict[str, Values], int]:
     """One row per symbol that something was ordered of."""
     if not fills:
         return {}, 0
-    traded = np.array([fill.ordered for fill in fills]) != 0.0
-    rows = np.count_nonzero(traded, axis=1)
+    places = np.flatnonzero([fill.ordered for fill in fills])
+    which, symbol = np.divmod(places, len(fills[0].ordered))
     columns: dict[str, Any] = {
-        "t": np.repeat([fill.t for fill in fills], rows),
-        "symbol": np.nonzero(traded)[1],
-        "decided": np.repeat([fill.decided for fill in fills], rows),
+        "t": np.array([fill.t for fill in fills])[which],
+        "symbol": symbol,
+        "decided": np.array([fill.decided for fill in fills])[which],
     }
     for name in ("ordered", "quantity", "price", "commission", "spread", "impact", "cause"):
-        columns[name] = np.array([getattr(fill, name) for fill in fills])[traded]
-    return columns, int(rows.sum())
+        columns[name] = np.concatenate([getattr(fill, name) for fill in fills])[places]
+    return columns, len(places)
