@@ -4,7 +4,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ledoit_wolf as oracle
 
-from tradearena.portfolio.covariance import correlation, ledoit_wolf
+from tradearena.portfolio.covariance import correlation, ledoit_wolf, row_mean
+from tradearena.portfolio.mean import shrunk_mean
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.sampled_from(
@@ -104,6 +105,17 @@ def test_a_still_symbol_gets_the_shrunk_variance():
     covariance = ledoit_wolf(X)
     assert 0 < covariance[2, 2] < covariance.diagonal().max()
     assert covariance[2, 2] == covariance[2].sum()
+
+
+@settings(max_examples=2000, deadline=None)
+@given(n=st.integers(1, 90), N=st.integers(1, 60), shape=shapes, seed=seeds)
+def test_means_that_are_handed_over_change_no_bit(n, N, shape, seed):
+    X = window(n, N, shape, seed)
+    means = row_mean(X)
+    assert means.tobytes() == X.mean(axis=0).tobytes()
+    covariance = ledoit_wolf(X)
+    assert ledoit_wolf(X, means).tobytes() == covariance.tobytes()
+    assert shrunk_mean(X, covariance, means).tobytes() == shrunk_mean(X, covariance).tobytes()
 
 
 def test_ledoit_wolf_leaves_its_input_alone():
