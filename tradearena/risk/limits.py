@@ -92,7 +92,7 @@ class LimitSet:
         larger = np.maximum(size[0], size[1])
         return (
             _within(limits.single_name, larger)
-            and (len(state.sector_names) == 1 or _within(limits.sector, np.bincount(state.sectors, larger)))
+            and (len(state.sector_names) <= 1 or _within(limits.sector, np.bincount(state.sectors, larger)))
             and _within(limits.cluster, np.bincount(state.clusters, larger))
             and _within(limits.gross, np.add.reduce(size, axis=1))
             and (limits.net is None or max(np.abs(np.add.reduce(both, axis=1)).tolist()) <= limits.net)
