@@ -6,6 +6,7 @@ example under a millisecond and a failure reproducible from what Hypothesis prin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from tradearena.policy import Execution, Limits
 from tradearena.portfolio.reference import Estimate
 from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Account, Decision
+
+EXAMPLES = int(os.environ.get("TRADEARENA_EXAMPLES", "200"))
+"""Examples of each property of audit, ledger and reference: some in the daily suite, 2,000 in `.ci/run`."""
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import market, seeds, terms_of
+from strategies import EXAMPLES, market, seeds, terms_of
 
 from tradearena.execution.ledger import DUST, Ledger
 from tradearena.panel import Array, Panel
 from tradearena.policy import Execution
 from tradearena.values import CAUSES, Account, Fill
 
-often = settings(max_examples=2000)
+often = settings(max_examples=EXAMPLES)
 
 
 class Day(NamedTuple):

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import ledoit_wolf as oracle
+from strategies import EXAMPLES
 
 from tradearena.portfolio.covariance import correlation, ledoit_wolf, row_mean
 from tradearena.portfolio.mean import shrunk_mean
@@ -39,7 +40,7 @@ def differ(covariance, other):
     return np.abs(covariance - other).max() / max(np.abs(other).max(), 1e-300)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(n=st.integers(2, 90), N=st.integers(1, 60), shape=shapes, seed=seeds)
 @example(n=2, N=51, shape="normal", seed=0)
 @example(n=4, N=3, shape="two-point", seed=0)
@@ -107,7 +108,7 @@ def test_a_still_symbol_gets_the_shrunk_variance():
     assert covariance[2, 2] == covariance[2].sum()
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(n=st.integers(1, 90), N=st.integers(1, 60), shape=shapes, seed=seeds)
 def test_means_that_are_handed_over_change_no_bit(n, N, shape, seed):
     X = window(n, N, shape, seed)

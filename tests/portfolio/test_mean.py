@@ -1,6 +1,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import EXAMPLES
 
 from tradearena.portfolio.mean import shrunk_mean
 
@@ -39,7 +40,7 @@ def test_a_still_market_is_expected_to_stay_still():
     assert (shrunk_mean(np.zeros((20, 6))) == 0).all()
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(n=st.integers(1, 60), N=st.integers(1, 40), seed=seeds)
 def test_shrinking_keeps_the_grand_mean_and_never_crosses_it(n, N, seed):
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import EXAMPLES
 
 from tradearena.panel import Panel
 from tradearena.policy import Reference
@@ -70,7 +71,7 @@ def test_asking_twice_solves_once():
     assert reference.at(51) is not first
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), t=st.integers(0, 78), lookback=st.integers(2, 60))
 def test_bars_after_t_never_change_the_reference_at_t(seed, t, lookback):
     close, volume = bars(seed=seed)
@@ -85,7 +86,7 @@ def test_bars_after_t_never_change_the_reference_at_t(seed, t, lookback):
     assert same(RollingMarkowitz(changed.until(t), rules).at(t), known)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(order=st.permutations(range(0, 80, 7)))
 def test_the_order_of_questions_does_not_matter(order):
     market = panel(*bars())

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import EXAMPLES
 
 from tradearena.portfolio.covariance import ledoit_wolf
 from tradearena.portfolio.risk_parity import risk_parity
@@ -23,7 +24,7 @@ def assert_equal_risk(covariance):
     np.testing.assert_allclose(contributions(weights, covariance) * N, 1.0, atol=1e-8)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(seeds)
 def test_every_symbol_carries_the_same_risk(seed):
     rng = np.random.default_rng(seed)

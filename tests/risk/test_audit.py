@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import covariance_of, seeds
+from strategies import EXAMPLES, covariance_of, seeds
 
 from tradearena.policy import Limits
 from tradearena.risk.audit import audit
@@ -346,7 +346,7 @@ def test_an_empty_book_raises_no_flags():
 # ---------------------------------------------------------------------- the largest weights a reply may state
 
 
-@settings(max_examples=2000)
+@settings(max_examples=EXAMPLES)
 @given(seeds, st.integers(1, 12), st.booleans())
 def test_the_largest_weights_a_reply_may_state_are_brought_within_the_limits(seed, n, stuck):
     rng = np.random.default_rng(seed)

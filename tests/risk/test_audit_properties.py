@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import cases
+from strategies import EXAMPLES, cases
 
 from tradearena.risk.audit import audit
 from tradearena.values import TOLERANCE, Decision
@@ -17,7 +17,7 @@ SLACK = TOLERANCE + 1e-12
 SCALINGS = ("gross", "net", "volatility", "reference-risk", "turnover", "liquidity")
 KEEP = Decision(None)
 
-often = settings(max_examples=2000)
+often = settings(max_examples=EXAMPLES)
 
 
 def total(values):

@@ -2,12 +2,12 @@
 
 import numpy as np
 from hypothesis import given, settings
-from strategies import case, cases, seeds
+from strategies import EXAMPLES, case, cases, seeds
 
 from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
 
-often = settings(max_examples=2000)
+often = settings(max_examples=EXAMPLES)
 
 
 @often

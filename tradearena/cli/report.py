@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -154,7 +155,7 @@ def print_metrics(
 ) -> None:
     """A table of labels and metrics, with as many columns as there is room for. A pipe has room for all of them."""
     console = Console()
-    bounded = console.is_terminal or "COLUMNS" in os.environ
+    bounded = _bounded(console)
     columns = dict(COLUMNS)
     for spared in (None, *SPARED):
         columns = {name: said for name, said in columns.items() if name != spared}
@@ -249,13 +250,24 @@ def stamp(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%MZ}"
 
 
+def wrapped(text: str) -> str:
+    """Text in lines of a terminal's width; a pipe gets it in one."""
+    console = Console()
+    return textwrap.fill(text, console.width, break_on_hyphens=False) if _bounded(console) else text
+
+
+def _bounded(console: Console) -> bool:
+    """Is there a width to keep to?"""
+    return console.is_terminal or "COLUMNS" in os.environ
+
+
 def print_last_words(outcome: Outcome) -> None:
     """The agent's last rationale, and the findings that changed weights most often."""
     with Reader(outcome.path) as reader:
         lines = story(reader, outcome.episodes[0])
     said = next((line.rationale for line in reversed(lines) if line.rationale), None)
     if said:
-        say(f"Last rationale: {said}")
+        say(wrapped(f"Last rationale: {said}"))
     rules = Counter(rule for line in lines for rule in set(line.gates))
     if rules:
         counted = ", ".join(f"{rule} in {n}" for rule, n in rules.most_common(4))
