@@ -271,13 +271,13 @@ def print_last_words(outcome: Outcome) -> None:
     rules = Counter(rule for line in lines for rule in set(line.gates))
     if rules:
         counted = ", ".join(f"{rule} in {n}" for rule, n in rules.most_common(4))
-        say(f"Decisions that a rule changed: {counted}, of {len(lines)}")
+        say(wrapped(f"Decisions that a rule changed: {counted}, of {len(lines)}"))
 
 
 NEXT = (
     ("replay {file}", "step by step, from the file alone"),
     ('sql {file} "FROM steps LIMIT 5"', "any question"),
-    ("run --agent markowitz", "another agent: `tradearena agents list`"),
+    ("compare --steps 250", "told the truth, nothing, a placebo, a lie"),
 )
 """What to type after `run`, and what for."""
 
