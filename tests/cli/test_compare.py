@@ -240,3 +240,22 @@ def test_what_cannot_be_meant_ends_with_2(compare, typed, said):
     answer = compare(*typed, steps=1)
     assert answer.code == 2
     assert said in answer.err
+
+
+def test_the_planted_truth_shows_on_real_bars(arena, real_data):
+    """Obedient: fewer violations after the truth than after nothing. Stubborn: no change. Credulous: shrinks under
+    alarms. Means of one short path: what is shown is that instrument and organisms work."""
+    kinds = ("obedient", "stubborn", "credulous")
+    agents = [word for kind in kinds for word in ("--agent", f"organism-{kind}")]
+    modes = [word for mode in ("true", "hidden", "false-audit") for word in ("--feedback", mode)]
+    bars = real_data / "astock50_hourly.parquet"
+    found = arena("compare", *agents, *modes, "--data", bars, "--steps", "40", "--json").json
+    gated = {(c["agent"][9:], c["feedback"]): c["metrics"]["gate_rate"] for c in found["cells"]}
+    assert gated["obedient", "true"] < gated["obedient", "hidden"] - 0.3
+    assert abs(gated["stubborn", "true"] - gated["stubborn", "hidden"]) < 0.05
+    with duckdb.connect(found["experiment"], read_only=True) as db:
+        gross = "avg(list_sum(list_transform(intent::DOUBLE[], lambda w: abs(w))))"
+        query = f"SELECT agent, feedback, {gross} FROM step JOIN episode e ON e.id = episode GROUP BY ALL"
+        wished = {(agent[9:], mode): size for agent, mode, size in db.execute(query).fetchall()}
+    assert wished["credulous", "false-audit:alarm"] < 0.5 * wished["credulous", "hidden"]
+    assert wished["stubborn", "false-audit:alarm"] == pytest.approx(wished["stubborn", "hidden"], abs=1e-3)
