@@ -126,3 +126,20 @@ def test_words_of_an_agent_cannot_draw_on_the_terminal_or_break_the_table(arena,
         assert "\x1b" not in answer.out
     assert "\x1b" not in arena("run", "--data", bars, "--agent", agent).out
     assert "[bold]x[/bold] [/]" in arena("replay", found["experiment"]).out
+
+
+def test_a_step_shows_what_was_said_to_the_agent_and_what_it_answered(arena, bars):
+    file = arena("run", "--data", bars, "--steps", "3", "--json").json["experiment"]
+    short, full = arena("replay", file, "--step", "22"), arena("replay", file, "--step", "22", "--text")
+    found = arena("replay", file, "--step", "22", "--json").json
+    assert f"told: {found['told']}" in short.out
+    assert "--- prompt" not in short.out
+    for name in ("system", "prompt", "reply"):
+        assert found["said"][name] in full.out
+    assert found["said"]["prompt"].endswith(found["told"])
+
+
+def test_an_agent_that_is_not_asked_in_words_has_no_text(arena, bars):
+    file = arena("run", "--agent", "cash", "--data", bars, "--steps", "3", "--json").json["experiment"]
+    assert arena("replay", file, "--step", "22", "--json").json["said"] == {}
+    assert arena("replay", file, "--step", "22", "--text").code == 0

@@ -40,7 +40,7 @@ def show_agent(
     json: options.Json = False,
 ) -> None:
     """Show one agent card, defaults filled in."""
-    from tradearena.agents.card import open_agent
+    from tradearena.agents.card import VOICES, open_agent
     from tradearena.cli import report
 
     agent = open_agent(name, home=home)
@@ -48,8 +48,9 @@ def show_agent(
     if json:
         report.print_json({**card, "warmup": agent.warmup, "digest": agent.digest})
         return
-    for key, value in card.items():
-        if key != "parameters":
+    asking = card.pop("prompt") if agent.card.kind in VOICES else {}
+    for key, value in {**card, **asking}.items():
+        if key not in ("parameters", "prompt"):
             typer.echo(f"{key:<16}{value}")
     typer.echo(f"{'warm-up':<16}{agent.warmup} bars")
     for key, value in card["parameters"].items():

@@ -24,13 +24,15 @@ def replay(
     episode: options.EpisodeName = None,
     step: Annotated[int | None, typer.Option("--step", help="Show the step at this bar in full.")] = None,
     each: Annotated[bool, typer.Option("--each", help="Every step in full; on a terminal Enter goes on.")] = False,
+    text: Annotated[bool, typer.Option("--text", help="With --step: prompt and reply, word for word.")] = False,
     every_line: Annotated[bool, typer.Option("--all", help="Every step in the table, the middle too.")] = False,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
     """Replay an episode from its file: no key, no network, no dataset.
 
-    A table of its steps; with --step one of them in full; with --each all of them, one after the other.
+    A table of its steps; with --step one of them in full, with --text as it was put to the agent and answered; with
+    --each all of them, one after the other.
     """
     from tradearena.cli import report
     from tradearena.store.files import resolve
@@ -45,7 +47,7 @@ def replay(
             if json:
                 report.print_json({"experiment": str(path), "episode": row.id, **_as_json(found)})
             else:
-                _print_page(found)
+                _print_page(found, text=text)
             return
         lines = story(reader, row.id)
         if json:
@@ -67,7 +69,7 @@ def _walk(reader: Reader, row: EpisodeRow, lines: list[Line]) -> None:
     from tradearena.store.story import page
 
     for number, line in enumerate(lines, start=1):
-        _print_page(page(reader, row, line.t))
+        _print_page(page(reader, row, line.t), text=False)
         if sys.stdin.isatty() and sys.stdout.isatty() and number < len(lines):
             typer.prompt(f"step {number} of {len(lines)}, Enter for the next", default="", show_default=False, err=True)
 
@@ -100,7 +102,7 @@ def _cells(line: Line) -> list[str]:
     return [str(line.t), line.time[:16], f"{line.nav:,.0f}", f"{line.gross:.2f}", gates, text]
 
 
-def _print_page(found: Page) -> None:
+def _print_page(found: Page, *, text: bool) -> None:
     from tradearena.cli import report
 
     line = found.line
@@ -108,9 +110,11 @@ def _print_page(found: Page) -> None:
     reply = line.status + (f": {found.reason}" if found.reason else "") + (", keeps the position" if line.kept else "")
     confidence = "" if found.confidence is None else f", confidence {found.confidence:.2f}"
     say(f"reply {reply}{confidence}")
-    for text in (line.rationale, found.reflection):
-        if text:
-            say(text)
+    for said in (line.rationale, found.reflection, found.told and f"told: {found.told}"):
+        if said:
+            say(said)
+    for name, said in found.said.items() if text else ():
+        say(f"\n--- {name}\n{said}\n--- end of {name}\n")
     books = ("held", "intent", "approved", "reference")
     weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books)] for row in found.weights]
     report.print_table(["symbol", *books], weights, title="weights")

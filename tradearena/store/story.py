@@ -9,6 +9,7 @@ import numpy as np
 from tradearena.errors import UsageError
 from tradearena.store.reader import Reader, stamp
 from tradearena.store.rows import EpisodeRow
+from tradearena.store.texts import texts
 from tradearena.values import CAUSES
 
 
@@ -27,13 +28,16 @@ class Line(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One step in full; weights, fills and findings as rows to print."""
+    """One step in full; weights, fills and findings as rows to print. `told` is what the agent was told of its audit
+    before; `said` holds system text, prompt and reply of one that is asked in words."""
 
     line: Line
     cash: float
     confidence: float | None
     reflection: str | None
     reason: str
+    told: str | None
+    said: dict[str, str]
     findings: list[dict[str, Any]]
     weights: list[dict[str, Any]]
     fills: list[dict[str, Any]]
@@ -77,12 +81,9 @@ def page(reader: Reader, row: EpisodeRow, t: int) -> Page:
     lines = story(reader, row.id, t)
     if not lines:
         raise UsageError(f"episode {row.id} has no step at bar {t}; its decisions are at bars {_bars(reader, row)}")
-    (cash, confidence, reflection, reason, link) = _one(
-        reader,
-        "SELECT m.cash, s.confidence, s.reflection, s.reason, s.hash FROM step s JOIN mark m USING (episode, t)",
-        row.id,
-        t,
-    )
+    columns = "m.cash, s.confidence, s.reflection, s.reason, s.told, s.hash"
+    query = f"SELECT {columns} FROM step s JOIN mark m USING (episode, t)"
+    cash, confidence, reflection, reason, told, link = _one(reader, query, row.id, t)
     names = ("rule", "scope", "name", "proposed", "approved", "limit", "severity")
     query = 'SELECT rule, scope, name, proposed, approved, "limit", severity FROM finding'
     findings = reader.db.execute(f"{query} WHERE episode = ? AND t = ? ORDER BY seq", [row.id, t]).fetchall()
@@ -92,11 +93,21 @@ def page(reader: Reader, row: EpisodeRow, t: int) -> Page:
         confidence=confidence,
         reflection=reflection,
         reason=reason or "",
+        told=told,
+        said=_said(reader, row.id, t),
         findings=[dict(zip(names, found, strict=True)) for found in findings],
         weights=_weights(reader, row.id, t, lines[0].nav),
         fills=_fills(reader, row.id, t),
         hash=bytes(link).hex(),
     )
+
+
+def _said(reader: Reader, episode: str, t: int) -> dict[str, str]:
+    """System text, prompt and reply, where the agent is asked in words."""
+    found = texts(reader.db, "WHERE episode = ? AND t = ?", [episode, t])
+    names = ("system", "prompt", "reply")
+    digests = _one(reader, "SELECT s.system, s.prompt, s.reply FROM step s", episode, t)
+    return {name: found.get(digest, "") for name, digest in zip(names, digests, strict=True) if digest is not None}
 
 
 def _weights(reader: Reader, episode: str, t: int, nav: float) -> list[dict[str, Any]]:
