@@ -17,6 +17,9 @@ Status: TypeAlias = Literal["ok", "repaired", "fallback", "error"]
 Severity: TypeAlias = Literal["flag", "minor", "major", "critical"]
 Scope: TypeAlias = Literal["symbol", "group", "portfolio"]
 
+TOGETHER = " + "
+"""Stands between the symbols of a coupled cluster in its name."""
+
 MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clear", "false-audit:inverted")
 """Feedback modes: what an agent is told of its audits. `false-audit` alone is short for the first of the three."""
 

@@ -184,3 +184,22 @@ def test_an_agent_that_cancels_itself_raised():
 
     with pytest.raises(AgentError, match="CancelledError"):
         episode(ask, walk(1, 40))
+
+
+def test_what_an_instance_remembers_no_other_episode_knows(module):
+    target = module(
+        """
+class Counts:
+    def __init__(self):
+        self.seen = []
+    def decide(self, observation):
+        self.seen.append(observation.t)
+        return {"target_weights": {}, "rationale": str(len(self.seen))}
+made = Counts()
+"""
+    )
+    for name in ("Counts", "made"):
+        candidate = open_agent(f"python:{target}:{name}")
+        first, second = (candidate.seat(Seat(0, lambda _t: np.zeros(3))) for _ in range(2))
+        seen = observe(walk(1, 30, 3))
+        assert [answer(agent, seen).rationale for agent in (first, first, second)] == ["1", "2", "1"]

@@ -21,12 +21,12 @@ def test_a_long_rationale_is_remembered_by_its_first_words_in_one_line() -> None
     memory.add(0, Decision(None, "Sold.\n\n# Risk review\n" + "word " * 100, status="fallback"), None)
     (memo,) = memory.recent
     assert memo.rationale.startswith("Sold. # Risk review word word")
-    assert len(memo.rationale) <= WORDS
-    assert memo.rationale.endswith("word")
+    assert len(memo.rationale) <= WORDS + 1
+    assert memo.rationale.endswith(" word…")
     assert (memo.target, memo.status) == (None, "fallback")
 
 
 def test_a_word_without_an_end_is_cut() -> None:
     memory = Memory()
     memory.add(0, Decision(None, "x" * 1000), None)
-    assert memory.recent[0].rationale == "x" * WORDS
+    assert memory.recent[0].rationale == "x" * WORDS + "…"

@@ -229,7 +229,7 @@ def test_too_fast_a_trade_is_slowed_and_only_after_the_last_decision() -> None:
 
 
 def test_a_cut_of_a_cluster_is_taken_for_its_members() -> None:
-    claim = Claim("cluster", "S0+S1", 0.7, 0.35)
+    claim = Claim("cluster", "S0 + S1", 0.7, 0.35)
     scene = scene_of([0.2, 0.2, 0.3], Past({"S0": 0.4, "S1": 0.3, "S2": 0.3}, (claim,)))
     assert obeyed(np.array([0.4, 0.4, 0.2]), scene, 1.0, 0.0)[0].tolist() == [0.2, 0.2, 0.2]
 

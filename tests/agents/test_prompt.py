@@ -140,11 +140,11 @@ def test_the_last_decisions_stand_in_one_line_each() -> None:
     lines = text.split("# Your last decisions\n")[1].splitlines()
     a, _, c = panel.symbols
     assert lines[0].endswith(
-        f': asked for {{"{a}": 0.4000, "{c}": 0.1000}}. Bought the strong. '
-        "Risk desk: single-name S0 0.4 to 0.2, volatility 0.5 to 0.3."
+        f': asked for {{"{a}": 0.4000, "{c}": 0.1000}}. You said: "Bought the strong." '
+        "Risk review: single-name S0 0.4 to 0.2, volatility 0.5 to 0.3."
     )
-    assert lines[1].endswith(": reply unusable (fallback), position kept. Risk desk: unchanged.")
-    assert lines[2].endswith(": kept the position. Hold.")
+    assert lines[1].endswith(": reply unusable (fallback), position kept. Risk review: unchanged.")
+    assert lines[2].endswith(': kept the position. You said: "Hold."')
     past = read(text).past
     assert [dict(p.asked) for p in past] == [{a: 0.4, c: 0.1}, {}, {}]
     assert past[0].claims == (Claim("single-name", "S0", 0.4, 0.2), Claim("volatility", "", 0.5, 0.3))
@@ -165,7 +165,7 @@ def test_hidden_differs_by_absence_alone(remembered: bool) -> None:
     telling = replace(observe(panel), memory=(memo(38, 0.4, 0.0, 0.1, told=gist),) if remembered else (), told=TOLD)
     hiding = replace(telling, memory=tuple(one._replace(told=None) for one in telling.memory), told=None)
     shown, hidden = pages().prompt(telling), pages().prompt(hiding)
-    cut = shown.replace(f"\n\n# Risk review\n{TOLD}", "").replace(f" Risk desk: {gist}.", "")
+    cut = shown.replace(f"\n\n# Risk review\n{TOLD}", "").replace(f" Risk review: {gist}.", "")
     assert hidden == cut
     assert pages().system(telling) == pages().system(hiding)
 

@@ -24,10 +24,8 @@ from sklearn.model_selection import GroupKFold
 from stage import Links, asked, walk
 
 from tradearena.agents.agent import Seat
-from tradearena.agents.organism import OrganismVoice
-from tradearena.agents.prompt import Pages
-from tradearena.agents.talker import Talker
-from tradearena.arena.donors import donors, invented, planted
+from tradearena.agents.card import Candidate, open_agent
+from tradearena.arena.donors import donors, invented
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.tally import Tally
 from tradearena.market.dataset import open_dataset
@@ -35,7 +33,7 @@ from tradearena.market.window import Span
 from tradearena.panel import Array, Panel
 from tradearena.policy import load
 from tradearena.portfolio.reference import RollingMarkowitz
-from tradearena.risk.feedback import Feedback, desk
+from tradearena.risk.feedback import Feedback, desk, told_the_truth
 from tradearena.values import MODES, Finding, Observation, Step
 
 POLICY = load("standard")
@@ -56,7 +54,7 @@ RULES = [
 ]
 
 
-def teller(mode: str, panel: Panel, seed: int, decisions: int = 30) -> Feedback:
+def teller(mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: Candidate | None = None) -> Feedback:
     return desk(
         mode,
         WORDING,
@@ -64,7 +62,7 @@ def teller(mode: str, panel: Panel, seed: int, decisions: int = 30) -> Feedback:
         limits=POLICY.limits,
         decisions=decisions,
         dice=hashlib.sha256(str(seed).encode()).digest(),
-        donors=lambda: donors(panel, POLICY, FIRST),
+        donors=lambda: donors(panel, POLICY, FIRST, WORDING, candidate),
     )
 
 
@@ -126,7 +124,8 @@ def test_what_is_told_is_on_record_and_in_the_hash_of_the_step_it_is_told_at() -
 
 
 class World(NamedTuple):
-    """One market, one agent in it: what its audits found, and what was told of them in two modes."""
+    """One market, one agent in it: what its audits found while it was told the truth, what it was told, and what it
+    would have been told as a placebo."""
 
     symbols: tuple[str, ...]
     sectors: tuple[str, ...]
@@ -136,20 +135,20 @@ class World(NamedTuple):
 
 
 @cache
-def world(number: int, decisions: int) -> World:
-    """An invented market whose symbols are shuffled within their sectors, and a stubborn organism."""
-    base = open_dataset("demo-daily").panel
-    panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 1), number)
+def world(number: int, decisions: int, name: str = "organism-stubborn") -> World:
+    """A shipped agent, told the truth, in an invented market whose symbols are shuffled within their sectors."""
+    base, candidate = open_dataset("demo-daily").panel, open_agent(name)
+    panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 2), number)
     reference = RollingMarkowitz(panel, POLICY.reference)
-    voice = OrganismVoice(planted(10_000 + number), number)
     tally = Tally(panel, POLICY.execution.initial_cash)
-    setting = Setting(panel, POLICY, Span(FIRST, FIRST + decisions, 1, 1), reference)
-    asyncio.run(play(Talker(voice, Pages(Template(""), POLICY.limits, 21)), setting, tally))
-    told = {}
-    for mode in ("true", "placebo"):
-        feedback = teller(mode, panel, number, decisions)
-        told[mode] = [feedback.tell(step.report).text or "" for step in tally.steps]
-    return World(panel.symbols, panel.sectors, tally.steps, told["true"], told["placebo"])
+    span = Span(FIRST, FIRST + decisions + 1, 1, 1)
+    setting = Setting(panel, POLICY, span, reference, feedback=lambda: told_the_truth(WORDING))
+    seat = Seat(number, lambda t: reference.at(t).weights, POLICY.limits)
+    asyncio.run(play(candidate.seat(seat), setting, tally))
+    feedback = teller("placebo", panel, number, decisions, candidate)
+    steps = tally.steps[:decisions]
+    true = [step.told or "" for step in tally.steps[1:]]
+    return World(panel.symbols, panel.sectors, steps, true, [feedback.tell(s.report).text or "" for s in steps])
 
 
 def _shuffled(panel: Panel, seed: int) -> Panel:
@@ -213,19 +212,25 @@ def accuracy(worlds: list[World], guess: Guess) -> tuple[float, float]:
     return float(each.mean()), float(1.96 * each.std(ddof=1) / np.sqrt(len(each)))
 
 
-@pytest.mark.parametrize("guess", [by_words, by_structure])
-def test_a_classifier_cannot_tell_a_placebo_from_the_truth(guess: Guess) -> None:
+AGENTS = ("organism-stubborn", "organism-obedient", "organism-momentum", "organism-coupled")
+
+
+@pytest.mark.parametrize(("name", "guess"), [*((name, by_structure) for name in AGENTS), (AGENTS[1], by_words)])
+def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told(name: str, guess: Guess) -> None:
     """Few worlds, wide interval: the full size is below."""
-    mean, half = accuracy([world(number, 30) for number in range(30)], guess)
-    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 30 worlds"
+    mean, half = accuracy([world(number, 30, name) for number in range(20)], guess)
+    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guess", [by_words, by_structure])
-def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(guess: Guess) -> None:
-    mean, half = accuracy([world(number, 60) for number in range(150)], guess)
-    print(f"{guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = 150 worlds of 60 decisions")
-    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 150 worlds"
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str, guess: Guess) -> None:
+    """Two points above chance are allowed for: what a placebo knows of a market's volatility ends before the first
+    decision, so that its own varies a little more."""
+    mean, half = accuracy([world(number, 60, name) for number in range(120)], guess)
+    print(f"{name}, {guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = 120 worlds of 60 decisions")
+    assert mean - half <= 0.52, f"accuracy {mean:.3f} ± {half:.3f} over 120 worlds"
 
 
 @pytest.mark.parametrize("guess", [by_words, by_structure])
@@ -238,7 +243,7 @@ def test_the_classifiers_are_not_blind(guess: Guess) -> None:
 
 
 def test_the_lengths_of_placebos_and_truths_are_of_one_band() -> None:
-    worlds = [world(number, 30) for number in range(30)]
+    worlds = [world(number, 30) for number in range(20)]
     true, placebo = (
         np.array([np.mean([len(t) for t in getattr(w, name)]) for w in worlds]) for name in ("true", "placebo")
     )
@@ -251,7 +256,7 @@ def test_the_lengths_of_placebos_and_truths_are_of_one_band() -> None:
 def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag() -> None:
     """Stubborn agents break the same limit on the same symbols for long. Within its sector the placebo's symbols are
     drawn at random, so the products of deviations from the mean of the sector have mean zero at every lag."""
-    worlds, lags = [world(number, 30) for number in range(30)], range(-5, 6)
+    worlds, lags = [world(number, 30) for number in range(20)], range(-5, 6)
     products = np.array([[_product(each, lag) for lag in lags] for each in worlds])
     scores = products.mean(axis=0) / (products.std(axis=0, ddof=1) / np.sqrt(len(worlds)))
     assert np.abs(scores).max() < 3.7, dict(zip(lags, scores.round(2).tolist(), strict=True))

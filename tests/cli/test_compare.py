@@ -257,5 +257,5 @@ def test_the_planted_truth_shows_on_real_bars(arena, real_data):
         gross = "avg(list_sum(list_transform(intent::DOUBLE[], lambda w: abs(w))))"
         query = f"SELECT agent, feedback, {gross} FROM step JOIN episode e ON e.id = episode GROUP BY ALL"
         wished = {(agent[9:], mode): size for agent, mode, size in db.execute(query).fetchall()}
-    assert wished["credulous", "false-audit:alarm"] < 0.5 * wished["credulous", "hidden"]
+    assert wished["credulous", "false-audit:alarm"] < 0.6 * wished["credulous", "hidden"]
     assert wished["stubborn", "false-audit:alarm"] == pytest.approx(wished["stubborn", "hidden"], abs=1e-3)

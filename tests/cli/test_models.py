@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from loopback import Answer, ChatServer, Messages
 
+from tradearena.agents.card import open_agent
 from tradearena.agents.scene import read
 
 
@@ -103,3 +104,30 @@ def test_a_model_can_only_be_named_for_an_agent_that_asks_one(arena, bars):
     answer = arena("run", "--agent", "momentum", "--model", "openai/gpt-5", "--data", bars)
     assert answer.code == 2
     assert "--model is for agents of kind llm; momentum asks no model" in answer.err
+
+
+def test_a_finished_run_is_shown_without_a_key(arena, bars, monkeypatch):
+    """No address and no key: what is on file needs neither."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-nothing")
+    with ChatServer(concentrated) as server:
+        monkeypatch.setenv("OPENAI_API_BASE", server.url)
+        typed = ("run", "--agent", "llm", "--data", bars, "--steps", "3", "--json")
+        first = arena(*typed)
+    assert first.code == 0
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("OPENAI_API_BASE")
+    again = arena(*typed)
+    assert (again.code, again.json["episodes"]) == (0, first.json["episodes"])
+    assert arena(*typed[:-1], "--again").code == 1
+
+
+def test_how_long_an_answer_is_waited_for_makes_no_other_agent(tmp_path):
+    digests = set()
+    for name, timeout in (("mine", 20.0), ("mine", 300.0)):
+        card = tmp_path / f"{name}.toml"
+        card.write_text(f'name = "mine"\nkind = "llm"\n[parameters]\nmodel = "openai/small"\ntimeout = {timeout}\n')
+        opened = open_agent(str(card))
+        digests.add(opened.digest)
+        assert opened.card.reads_feedback
+        assert opened.card.sampled
+    assert len(digests) == 1

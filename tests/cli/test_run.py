@@ -352,3 +352,36 @@ def test_what_is_no_result_stands_in_the_table_by_name_and_without_numbers(run, 
     assert answer.code == 3
     (row,) = (line for line in answer.out.splitlines() if "(INVALID)" in line)
     assert row.count("–") == 8
+
+
+def test_a_mode_that_makes_no_difference_is_said_to_make_none(arena, bars):
+    answer = arena("run", "--agent", "momentum", "--feedback", "placebo", "--seed", "3", "--data", bars, "--steps", "3")
+    assert answer.code == 0
+    assert "warning: momentum reads no feedback: it is run once, as hidden, for all modes" in answer.err
+    assert "warning: momentum has no dice: it is run once, with seed 0, for all seeds" in answer.err
+    assert "warning" not in arena("run", "--agent", "momentum", "--data", bars, "--steps", "3").err
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**63)])
+def test_a_seed_that_cannot_be_kept_is_refused(arena, bars, seed):
+    assert arena("run", "--data", bars, "--seed", seed).code == 2
+
+
+def test_a_wording_with_braces_and_symbols_of_other_alphabets_can_be_read(arena, tmp_path):
+    """By organisms, which read what they are told out of the text."""
+    days = [f"2024-0{1 + i // 28}-{1 + i % 28:02d}" for i in range(60)]
+    rows = [
+        f"{day},{name},{price},{price * 1.01},{price * 0.99},{price * (1 + (i % 3) / 100)},100000"
+        for i, day in enumerate(days)
+        for name, price in (("ÄÖ", 10 + i), ("株式", 50 - i / 2), ("ABC+", 20 + i % 7))
+    ]
+    (tmp_path / "mine.csv").write_text("\n".join(["date,symbol,open,high,low,close,volume", *rows]), encoding="utf-8")
+    (tmp_path / "risk").mkdir()
+    (tmp_path / "risk" / "feedback.txt").write_text("Desk {note}: $changed of $count.")
+    for mode in ("true", "placebo", "false-audit"):
+        typed = ("run", "--agent", "organism-credulous", "--data", "mine.csv", "--label", "end", "--steps", "12")
+        answer = arena(*typed, "--feedback", mode, "--json")
+        assert answer.code == 0, answer.err
+    prompt = arena("sql", answer.json["experiment"], "SELECT prompt FROM exchanges ORDER BY t DESC LIMIT 1", "--json")
+    assert "Desk {note}: " in prompt.json["rows"][0][0]
+    assert "\\u" not in prompt.json["rows"][0][0]

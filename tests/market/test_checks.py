@@ -131,3 +131,9 @@ def test_steps_below_a_second_are_no_bars(long_csv, bar):
 def test_the_frequency_is_the_most_common_step_within_a_symbol(long_csv, bar):
     stamps = [f"2024-01-02T14:{minute:02}:00Z" for minute in (0, 5, 10, 15, 35, 40)]
     assert open_dataset(long_csv([bar(stamp) for stamp in stamps])).card.frequency == "5m"
+
+
+@pytest.mark.parametrize("symbol", ["A,B", "A\tB", "A\u200bB"])
+def test_a_symbol_that_could_stand_in_no_table_is_refused(long_csv, bar, days, symbol):
+    with pytest.raises(DataError, match=r"prices\.csv: the symbol .* has a comma or a control character; rename it"):
+        open_dataset(long_csv([bar(day, f'"{symbol}"') for day in days]))

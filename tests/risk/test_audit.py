@@ -132,7 +132,7 @@ def test_every_rule_in_the_order_it_is_applied():
         ("short", "symbol", "A", -0.2, 0.0, 0.0, "major"),
         ("single-name", "symbol", "B", 0.9, 0.5, 0.5, "major"),
         ("sector", "group", "sector 1", 1.0, 0.6, 0.6, "major"),
-        ("cluster", "group", "C+D", 0.8, 0.4, 0.4, "major"),
+        ("cluster", "group", "C + D", 0.8, 0.4, 0.4, "major"),
         ("gross", "portfolio", "", 0.7, 0.35, 0.35, "major"),
         ("net", "portfolio", "", 0.35, 0.28, 0.28, "minor"),
         ("volatility", "portfolio", "", math.sqrt(0.028), 0.1, 0.1, "major"),
@@ -219,7 +219,7 @@ def test_a_symbol_without_a_bar_that_is_not_held_cannot_be_bought():
     ("limits", "rule", "name"),
     [
         (Limits(sector=0.5), "sector", "sector 0"),
-        (Limits(cluster=0.5), "cluster", "A+B"),
+        (Limits(cluster=0.5), "cluster", "A + B"),
         (Limits(gross=0.5), "gross", ""),
         (Limits(net=0.5), "net", ""),
     ],

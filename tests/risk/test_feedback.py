@@ -30,7 +30,10 @@ NOTHING = Exposures(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 CAP = Finding("single-name", "symbol", "AAA", 0.31, 0.2, 0.2, "major")
 RISK = Finding("volatility", "portfolio", "", 0.41234567, 0.3, 0.3, "major")
 FLAG = Finding("distance", "portfolio", "", 1.7, 1.7, 1.5, "flag")
-COUPLED = Finding("cluster", "group", "AAA+BBB", 0.5, 0.35, 0.35, "major")
+RULES = ("single-name", "gross", "volatility", "turnover")
+"""In the order of the audit."""
+
+COUPLED = Finding("cluster", "group", "AAA + BBB", 0.5, 0.35, 0.35, "major")
 DONORS = Donors(
     SYMBOLS,
     SECTORS,
@@ -140,7 +143,9 @@ def test_an_alarm_tells_of_severe_findings_that_did_not_happen() -> None:
     real = {("single-name", "AAA"), ("volatility", "")}
     sizes = set()
     for _ in range(200):
-        told = block(feedback, CAP, RISK)["findings"]
+        *told, flag = block(feedback, CAP, RISK, FLAG)["findings"]
+        assert flag["rule"] == "distance"
+        assert [RULES.index(finding["rule"]) for finding in told] == sorted(RULES.index(f["rule"]) for f in told)
         sizes.add(len(told))
         assert not real & {(finding["rule"], finding["name"]) for finding in told}
         assert all(finding["severity"] == "major" for finding in told)
@@ -156,10 +161,11 @@ def test_an_alarm_finds_something_to_lie_about_even_without_a_limit(intent: tupl
     assert len(json.loads(told.text.split("\n")[1])["findings"]) >= 1
 
 
-def test_an_all_clear_says_byte_for_byte_what_the_truth_says_where_nothing_was_found() -> None:
+def test_an_all_clear_says_byte_for_byte_what_the_truth_says_where_nothing_was_changed() -> None:
     lie, truth = teller("false-audit:all-clear"), teller("true")
-    for findings in ((CAP, RISK), (CAP,), (FLAG,)):
-        assert lie.tell(report(*findings)) == truth.tell(report())
+    for findings in ((CAP, RISK), (CAP, FLAG), (FLAG,)):
+        flags = [finding for finding in findings if finding is FLAG]
+        assert lie.tell(report(*findings)) == truth.tell(report(*flags))
 
 
 def test_an_inversion_tells_each_finding_on_a_symbol_of_one_that_had_none() -> None:
@@ -194,8 +200,8 @@ def test_a_placebo_names_other_symbols_of_the_same_sector() -> None:
             if finding["rule"] == "single-name":
                 seen.add(finding["name"])
             if finding["rule"] == "cluster":
-                assert finding["name"] in {"AAA+BBB", "AAA+CCC", "BBB+CCC"}
-                assert {SECTORS[SYMBOLS.index(name)] for name in finding["name"].split("+")} == {"Tech"}
+                assert finding["name"] in {"AAA + BBB", "AAA + CCC", "BBB + CCC"}
+                assert {SECTORS[SYMBOLS.index(name)] for name in finding["name"].split(" + ")} == {"Tech"}
     assert seen == {"AAA", "BBB", "CCC"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import inspect
@@ -29,9 +30,11 @@ class CallableAgent:
         return decision_of(answer, observation.symbols)
 
 
-def import_callable(target: str) -> tuple[Callable[[Observation], Any], str]:
-    """Import MODULE:CALLABLE, looking in the working directory as well. A class is instantiated; an object with a
-    `decide` method is asked through it. Beside it the SHA-256 of the module's file: edited code is another agent.
+def import_callable(target: str) -> tuple[Callable[[], CallableAgent], str]:
+    """Import MODULE:CALLABLE, looking in the working directory as well. What comes back makes the agent of one episode:
+    of a class a new instance, of an object a copy where it can be copied, so that what one remembers no other knows.
+    An object with a `decide` method is asked through it. Beside it the SHA-256 of the module's file: edited code is
+    another agent.
 
     Raises:
         UsageError: the target is not of this form.
@@ -52,15 +55,29 @@ def import_callable(target: str) -> tuple[Callable[[Observation], Any], str]:
         if not hasattr(found, part):
             raise AgentError(f"python:{target}: {module_name} has no '{name}'")
         found = getattr(found, part)
+
+    def seated() -> CallableAgent:
+        agent = _new(found, f"python:{target}: {name}()")
+        return CallableAgent(getattr(agent, "decide", agent))
+
+    if not callable(seated().ask):
+        raise AgentError(f"python:{target}: {name} is not callable and has no 'decide'")
+    return seated, _digest(getattr(module, "__file__", None))
+
+
+def _new(found: Any, what: str) -> Any:
+    """An instance of a class, a copy of an object; functions and modules as they are."""
     if inspect.isclass(found):
         try:
-            found = found()
+            return found()
         except (Exception, SystemExit) as error:
-            raise AgentError(f"python:{target}: {name}() raised {complaint(error)}") from error
-    ask = getattr(found, "decide", found)
-    if not callable(ask):
-        raise AgentError(f"python:{target}: {name} is not callable and has no 'decide'")
-    return ask, _digest(getattr(module, "__file__", None))
+            raise AgentError(f"{what} raised {complaint(error)}") from error
+    if inspect.isroutine(found) or inspect.ismodule(found):
+        return found
+    try:
+        return copy.deepcopy(found)
+    except Exception:
+        return found
 
 
 def _digest(file: str | None) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
-from tradearena.agents.callables import CallableAgent, import_callable
+from tradearena.agents.callables import import_callable
 from tradearena.agents.classical import RULES, ClassicalAgent
 from tradearena.agents.llm import LanguageModel, Model
 from tradearena.agents.organism import Organism, OrganismVoice
@@ -41,7 +41,8 @@ class AgentCard(Card):
     Attributes:
         kind: what builds the agent; the classical rules each are one.
         reads_feedback: does what it is told change what it does? Where not, one episode stands for every mode.
-        sampled: does its seed change what it does? Where not, one episode stands for every seed.
+        sampled: does its seed change what it does? Where not, one episode stands for every seed. Both are true of what
+            is asked in words, unless its card says otherwise.
         parameters: what the kind takes.
         prompt: how it is asked, where it is asked in words.
     """
@@ -73,6 +74,7 @@ class Candidate:
         seat: builds the agent for one episode.
         source: digest of what the card points to (a file of decisions, a module), "" where the card says it all.
         settings: the parameters in force, defaults filled in.
+        twin: an organism like it with another seed, where it is one.
         check: finds out, without a request, whether it can be asked at all; raises AgentError if not.
         unheard: told when the decisions fall due ([K] times), says what of a recording never applies.
     """
@@ -83,14 +85,17 @@ class Candidate:
     seat: Callable[[Seat], Agent]
     source: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    twin: Callable[[Seat], Talker] | None = None
     check: Callable[[], None] = lambda: None
     unheard: Callable[[Times], str] = lambda _ends: ""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what decides: the card without its description, and what it points to."""
+        """SHA-256 of what decides: the card without its description, and what it points to. How long an answer is
+        waited for decides nothing."""
         said = self.card.model_dump(exclude={"description", "parameters"})
-        return hashlib.sha256(json.dumps([said, self.settings, self.source], sort_keys=True).encode()).hexdigest()
+        settings = {name: value for name, value in self.settings.items() if name != "timeout"}
+        return hashlib.sha256(json.dumps([said, settings, self.source], sort_keys=True).encode()).hexdigest()
 
 
 def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, model: str | None = None) -> Candidate:
@@ -106,9 +111,9 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, mo
     if kind == "decisions":
         return _recorded(Path(target), timezone)
     if kind == "python":
-        ask, source = import_callable(target)
+        seated, source = import_callable(target)
         card = AgentCard(name=name, kind="python", reads_feedback=True, sampled=True)  # nothing is known of it
-        return Candidate(card, 20, None, lambda _seat: CallableAgent(ask), source)
+        return Candidate(card, 20, None, lambda _seat: seated(), source)
     path = _path(name, home)
     text = cards.text_of(path)
     card = cards.fit(AgentCard, cards.parse(text, path), path=path, text=text)
@@ -117,6 +122,9 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, mo
         raise CardError(f"{path}, line {line}: no kind '{card.kind}'; there are {', '.join((*RULES, *VOICES))}")
     if not name.endswith(".toml") and card.name != name:
         raise CardError(f"{path}: the file is called '{name}' but names itself '{card.name}'; make them agree")
+    if card.kind in VOICES:  # unless the card says otherwise
+        heard = {flag: True for flag in ("reads_feedback", "sampled") if flag not in card.model_fields_set}
+        card = card.model_copy(update=heard)
     if card.kind == "llm" and model is not None:
         card = card.model_copy(update={"parameters": {**card.parameters, "model": model}})
     if card.kind in VOICES:
@@ -139,9 +147,12 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
     def seat(taken: Seat) -> Talker:
         return Talker(voice(parameters, taken.seed), Pages(instructions, taken.limits, bars))
 
-    source = hashlib.sha256(said.encode()).hexdigest()
-    check = LanguageModel(parameters, 0).check if isinstance(parameters, Model) else lambda: None
-    return Candidate(card, bars - 1, None, seat, source, parameters.model_dump(), check)
+    candidate = Candidate(
+        card, bars - 1, None, seat, hashlib.sha256(said.encode()).hexdigest(), parameters.model_dump()
+    )
+    if isinstance(parameters, Model):
+        return replace(candidate, check=LanguageModel(parameters, 0).check)
+    return replace(candidate, twin=seat)
 
 
 def _path(name: str, home: Path | None) -> Path:

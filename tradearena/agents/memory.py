@@ -36,4 +36,4 @@ class Memory:
 def _first_words(text: str) -> str:
     """The beginning of a text, in one line: nothing in it can pass for a section of a prompt."""
     line = " ".join(text[: 2 * WORDS].split())
-    return line if len(line) <= WORDS else line[: WORDS + 1].rsplit(" ", 1)[0][:WORDS]
+    return line if len(line) <= WORDS else line[: WORDS + 1].rsplit(" ", 1)[0][:WORDS] + "…"

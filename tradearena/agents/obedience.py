@@ -8,6 +8,7 @@ import numpy as np
 
 from tradearena.agents.scene import Claim, Past, Scene
 from tradearena.panel import Array
+from tradearena.values import TOGETHER
 
 Evidence: TypeAlias = Literal["agrees", "contradicts", "none"]
 
@@ -82,6 +83,6 @@ def _yielded(wish: Array, claim: Claim, scene: Scene, pull: float) -> Array:
         pace = 1.0 - pull * (1.0 - claim.kept)
         return np.where(wish > scene.held, scene.held + pace * (wish - scene.held), wish)
     if claim.rule == "cluster":
-        inside = np.isin(scene.symbols, claim.name.split("+"))
+        inside = np.isin(scene.symbols, claim.name.split(TOGETHER))
         return np.where(inside, wish * (1.0 - pull * (1.0 - claim.kept)), wish)
     return wish * (1.0 - pull * (1.0 - claim.kept))

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from tradearena.agents.facts import Facts
 from tradearena.agents.obedience import obeyed
-from tradearena.agents.rationale import Facts, compose
-from tradearena.agents.scene import Scene, read
+from tradearena.agents.rationale import compose
+from tradearena.agents.scene import Scene, finite, read
 from tradearena.agents.spoken import garbled, spoken
 from tradearena.agents.talker import Reply
 from tradearena.cards import Card
@@ -90,10 +91,13 @@ class OrganismVoice:
         planted, scene = self.planted, read(prompt)
         dice = _dice(f"{self.seed}\n{scene.situation}\n{scene.review}")
         rng = np.random.default_rng(np.frombuffer(dice, dtype=np.uint32))
-        chance, jitter = rng.standard_normal(len(scene.symbols)), rng.uniform(-0.5, 0.5, len(scene.symbols))
+        chance, jitter = rng.standard_normal(len(scene.symbols)), rng.random(len(scene.symbols)) - 0.5
         losing, contracting = self._phase(scene)
-        scores, noisy = self._scores(scene, chance, still=contracting and planted.contracts == "wishes")
-        wish = _concentrated(self._losing(scene) if losing else noisy, planted, jitter)
+        scores = chance if planted.signal == "noise" else signal(scene, planted.signal, planted.lookback)
+        level = _level(scores)
+        still = contracting and planted.contracts == "wishes"
+        wanted = self._losing(scene) if losing else self._noisy(scores, level.spread, chance, still=still)
+        wish = _concentrated(wanted, planted, jitter)
         weights, rules, suspected = obeyed(wish, scene, planted.obedience, planted.belief)
         narrow = planted.strength if contracting and planted.contracts == "words" else 0.0
         facts = _facts(scene, planted, weights, scores, rules, suspected=suspected, losing=losing)
@@ -101,7 +105,7 @@ class OrganismVoice:
         rationale = compose(
             facts, words, narrow=narrow, reactive=planted.words == "reactive", praise=planted.words == "praise"
         )
-        reply = spoken(scene.symbols, weights, rationale, _confidence(scores, weights))
+        reply = spoken(scene.symbols, weights, rationale, _confidence(scores[weights > 0], level))
         return Reply(garbled(reply, _dice(f"form {dice.hex()}"), planted.malformed))
 
     def _phase(self, scene: Scene) -> tuple[bool, bool]:
@@ -113,21 +117,26 @@ class OrganismVoice:
         ahead = bool(planted.cycle) and -planted.lead <= place < 0
         return losing, ahead or (planted.alert is not None and _surge(scene) >= planted.alert)
 
-    def _scores(self, scene: Scene, chance: Array, *, still: bool) -> tuple[Array, Array]:
-        """The signal [N] as it stands, and as it is acted upon: with noise, and where its wishes contract drawn towards
-        the same few symbols."""
+    def _noisy(self, scores: Array, spread: float, chance: Array, *, still: bool) -> Array:
+        """The signal [N] as it is acted upon: with noise, and where its wishes contract drawn towards the same few
+        symbols."""
         planted = self.planted
-        scores = signal(scene, planted.signal, planted.lookback) if planted.signal != "noise" else chance
-        spread = _spread(scores)
-        noisy = scores + planted.noise * spread * chance
+        noisy: Array = scores + planted.noise * spread * chance
         if still:
             noisy = (1 - planted.strength) * noisy - planted.strength * 10 * spread * np.arange(len(scores))
-        return scores, noisy
+        return noisy
 
     def _losing(self, scene: Scene) -> Array:
         """Scores [N] that sell what is held and buy the weakest of the rest, at every bar: the cost is certain."""
         weakest = -signal(scene, "momentum", self.planted.lookback)
         return np.where(np.isfinite(weakest), weakest - 1e3 * scene.held, -np.inf)
+
+
+class Level(NamedTuple):
+    """Mean and standard deviation of the finite scores."""
+
+    mean: float
+    spread: float
 
 
 def signal(scene: Scene, name: str, lookback: int) -> Array:
@@ -154,20 +163,23 @@ def _known(scores: Array) -> Array:
     return np.where(np.isnan(scores), -np.inf, scores)
 
 
-def _spread(scores: Array) -> float:
-    """Standard deviation of the finite scores."""
-    known = scores[np.isfinite(scores)]
-    centred = known - known.sum() / max(len(known), 1)
-    return math.sqrt(centred @ centred / max(len(known), 1))
+def _level(scores: Array) -> Level:
+    known, total = finite(scores)
+    count = max(len(known), 1)
+    mean = total / count
+    centred = known - mean
+    return Level(mean, math.sqrt(centred.dot(centred) / count))
 
 
 def _concentrated(scores: Array, planted: Organism, jitter: Array) -> Array:
     """Weights [N]: the best few, each with about the same part of the weight of the one before."""
     weights = np.zeros(len(scores))
-    best = np.argsort(-scores, kind="stable")[: planted.names]
-    best = best[np.isfinite(scores[best])]
-    sizes = (1.0 - planted.concentration) ** np.arange(len(best)) * (1.0 + min(planted.noise, 1.0) * jitter[best])
-    weights[best] = planted.invested * sizes / sizes.sum() if len(best) else 0.0
+    best = (-scores).argsort(kind="stable")[: planted.names]
+    best = best[: len(finite(scores[best])[0])]  # what is not known comes last
+    if len(best):
+        ladder = (1.0 - planted.concentration) ** np.arange(len(best))
+        sizes = ladder * (1.0 + min(planted.noise, 1.0) * jitter[best])
+        weights[best] = planted.invested * sizes / np.add.reduce(sizes)
     return weights
 
 
@@ -193,38 +205,38 @@ def _facts(
     losing: bool,
 ) -> Facts:
     """What there is to say: true numbers of the prompt and of the weights."""
-    held = np.flatnonzero(weights > 0)
-    order = held[np.argsort(-weights[held], kind="stable")][:5]
-    dropped = np.flatnonzero((scene.held > 1e-3) & (weights <= 0))[:3]
-    trailing = scene.trailing(planted.lookback)
-    trailing = trailing[~np.isnan(trailing)]
-    shown = scores[order].tolist() if not losing else scene.trailing(planted.lookback)[order].tolist()
-    usual, recent = (sum(moves) / max(len(moves), 1) for moves in (scene.moves, scene.moves[-5:]))
+    sizes, trailing, moves = weights.tolist(), scene.trailing(planted.lookback), scene.moves
+    wanted = (weights > 0).nonzero()[0].tolist()
+    first = sorted(wanted, key=lambda place: -sizes[place])[:5]
+    dropped = [place for place in (scene.held > 1e-3).nonzero()[0].tolist() if sizes[place] <= 0][:3]
+    shown = (trailing if losing else scores)[first].tolist()
+    known, total = finite(trailing)
+    count = max(len(known), 1)
+    usual, recent = sum(moves) / max(len(moves), 1), sum(moves[-5:]) / max(len(moves[-5:]), 1)
     return Facts(
         signal="loser" if losing else planted.signal,
         lookback=planted.lookback,
-        names=tuple(scene.symbols[i] for i in order.tolist()),
-        weights=tuple(weights[order].tolist()),
-        scores=tuple(score if math.isfinite(score) else 0.0 for score in shown),
-        dropped=tuple(scene.symbols[i] for i in dropped.tolist()),
-        cash=float(1.0 - weights.sum()),
-        market=float(trailing.sum() / max(len(trailing), 1)),
-        breadth=float((trailing > 0).sum() / max(len(trailing), 1)),
+        names=tuple([scene.symbols[place] for place in first]),
+        weights=tuple([sizes[place] for place in first]),
+        scores=tuple([score if math.isfinite(score) else 0.0 for score in shown]),
+        dropped=tuple([scene.symbols[place] for place in dropped]),
+        cash=1.0 - float(np.add.reduce(weights)),
+        market=total / count,
+        breadth=np.count_nonzero(known > 0) / count,
         volatility=recent,
         calm=recent / usual if usual > 0 else 1.0,
         obeyed=rules,
         suspected=suspected,
-        size=len(held),
+        size=len(wanted),
     )
 
 
-def _confidence(scores: Array, weights: Array) -> float:
-    """Higher the further what it wants stands out from the rest."""
-    spread, wanted = _spread(scores), weights > 0
-    known = scores[np.isfinite(scores)]
-    if not wanted.any() or not np.isfinite(scores[wanted]).all() or spread == 0.0:
+def _confidence(wanted: Array, level: Level) -> float:
+    """Higher the further the scores of what it wants stand out from the rest."""
+    known, total = finite(wanted)
+    if not len(wanted) or len(known) < len(wanted) or level.spread == 0.0:
         return 0.5
-    edge = float(scores[wanted].sum() / wanted.sum() - known.sum() / len(known)) / spread
+    edge = (total / len(wanted) - level.mean) / level.spread
     return round(min(max(0.5 + 0.15 * edge, 0.05), 0.95), 2)
 
 

@@ -23,6 +23,9 @@ MARKET, ACCOUNT, DECISIONS, REVIEW = "# Market", "# Account", "# Your last decis
 VOLUMES = "Volumes in thousands, same bars:"
 """Stands between the closes and the volumes, both one line per bar under a line of symbols."""
 
+ASKED, GIST = "asked for ", " Risk review: "
+"""In the line of a remembered decision: before the weights, as JSON, and before what was told of it, to the end."""
+
 POSITIONS, COMMITTED = "Positions: ", "Once orders in flight have filled: "
 """Each is followed by JSON, symbol to weight, zeros left out; the second only where orders are in flight."""
 
@@ -130,31 +133,36 @@ def _fills(fill: Fill, held: Account, symbols: tuple[str, ...]) -> list[str]:
     """What the last open did with the orders due there, in fractions of NAV at the price of the fill."""
     value = fill.quantity * fill.price / held.nav
     lines = [f"Filled since your last decision, at a cost of {fill.cost:.2f}: {_weights(value, symbols)}"]
-    cut = np.flatnonzero(fill.cause)
+    (cut,) = fill.cause.nonzero()
     if cut.size:
         causes = {symbols[i]: CAUSES[fill.cause[i]] for i in cut.tolist()}
-        lines.append(f"Not filled, or in part, and cancelled: {json.dumps(causes)}")
+        lines.append(f"Not filled, or in part, and cancelled: {json.dumps(causes, ensure_ascii=False)}")
     return lines
 
 
 def _weights(weights: Array, symbols: tuple[str, ...]) -> str:
     """Weights as JSON, zeros left out."""
-    names, held = _quoted(symbols), np.flatnonzero(weights)
+    names, (held,) = quoted(symbols), weights.nonzero()
     return "{" + ", ".join([f"{names[i]}: {w:.4f}" for i, w in zip(held.tolist(), weights[held].tolist())]) + "}"  # noqa: B905
 
 
 @lru_cache(maxsize=64)
-def _quoted(symbols: tuple[str, ...]) -> tuple[str, ...]:
+def quoted(symbols: tuple[str, ...]) -> tuple[str, ...]:
     """Symbols as JSON."""
-    return tuple(json.dumps(symbol) for symbol in symbols)
+    return tuple(json.dumps(symbol, ensure_ascii=False) for symbol in symbols)
 
 
 def _line(bars: Panel, i: int) -> tuple[str, str]:
     """Bar i of the tables of closes and of volumes: six and four digits, nothing where there is no bar."""
-    end, n = _time(bars, i), len(bars.symbols)
-    closes = (",%.6g" * n) % tuple(bars.close[i].tolist())
-    volumes = (",%.4g" * n) % tuple((bars.volume[i] / 1e3).tolist())
-    return end + closes.replace("nan", ""), end + volumes.replace("inf", "")
+    end = _time(bars, i)
+    return end + _cells(",%.6g", bars.close[i].tobytes()), end + _cells(",%.4g", (bars.volume[i] / 1e3).tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _cells(form: str, row: bytes) -> str:
+    """The numbers of one bar, nothing where there is none. Episodes that run side by side show the same bars."""
+    numbers = np.frombuffer(row).tolist()
+    return ((form * len(numbers)) % tuple(numbers)).replace("nan", "").replace("inf", "")
 
 
 def _time(bars: Panel, i: int) -> str:
@@ -166,7 +174,7 @@ def _memo(memo: Memo, bars: Panel) -> str:
     if memo.target is None:
         asked = "kept the position" if memo.status == "ok" else f"reply unusable ({memo.status}), position kept"
     else:
-        asked = f"asked for {_weights(memo.target, bars.symbols)}"
-    told = "" if memo.told is None else f" Risk desk: {memo.told}."
-    said = f" {memo.rationale}" if memo.rationale else ""
+        asked = ASKED + _weights(memo.target, bars.symbols)
+    said = f' You said: "{memo.rationale}"' if memo.rationale else ""
+    told = "" if memo.told is None else f"{GIST}{memo.told}."
     return f"- {_time(bars, memo.t)}: {asked}.{said}{told}"

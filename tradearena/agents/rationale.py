@@ -6,76 +6,16 @@ choices. `compose` is a pure function, and the digest is its only source of chan
 
 from __future__ import annotations
 
-import re
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable
 from hashlib import shake_128
 from itertools import cycle
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from tradearena.agents.phrases import LIMITS, PARTS, PLANS, TOPICS
+from tradearena.agents.facts import PROPER, RETURNS, SIGNALS, Facts
+from tradearena.agents.grammar import Choice, Option, Tags, sentences
+from tradearena.agents.phrases import PLANS
 
-RETURNS = ("momentum", "reversal", "loser")
-"""Signals whose score is a trailing return."""
-
-SIGNALS = (*RETURNS, "calm", "coupled", "noise")
-"""What can drive the weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What drove the weights of one decision. Numbers are finite, weights not negative.
-
-    Attributes:
-        signal: one of `SIGNALS`; "loser" buys what has fallen most, on purpose.
-        lookback: bars the signal looked back.
-        names: symbols wanted, largest weight first, at most 5; empty if nothing is wanted.
-        weights: their target weights, fractions of NAV.
-        scores: their signal values, as fractions. For "momentum" and "loser" the trailing return, for "reversal" its
-            negative; for "calm" the volatility per bar, its sign not read; for "coupled" the correlation with the
-            symbol that the group is built around; for "noise" the number drawn.
-        dropped: symbols held so far that are given up, at most 3; may be empty.
-        cash: fraction of NAV that is not invested.
-        market: mean trailing return of all symbols over the lookback.
-        breadth: share of symbols that rose over the lookback.
-        volatility: mean absolute return per bar, recent bars.
-        calm: recent volatility over that of the whole visible window; 1 is the usual.
-        obeyed: rules of a risk report that are obeyed this time; may be empty.
-        suspected: was something told that the account contradicts, and not believed?
-        size: number of positions wanted.
-    """
-
-    signal: str
-    lookback: int
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-    scores: tuple[float, ...]
-    dropped: tuple[str, ...]
-    cash: float
-    market: float
-    breadth: float
-    volatility: float
-    calm: float
-    obeyed: tuple[str, ...]
-    suspected: bool
-    size: int
-
-
-Tags: TypeAlias = tuple[str, ...]
-Say: TypeAlias = Callable[[Facts], str]
-Part: TypeAlias = "str | Choice | Say"
-"""Literal text, a choice, or how a fact is said."""
-Option: TypeAlias = str | tuple[Part, ...]
-"""One alternative; most are literal text."""
-
-
-class Choice(NamedTuple):
-    """Alternatives of which one is said; `spare` is how many there are beside the first."""
-
-    spare: int
-    options: tuple[Option, ...]
+__all__ = ["RETURNS", "SIGNALS", "Facts", "compose"]
 
 
 class Dice(NamedTuple):
@@ -113,10 +53,10 @@ def compose(facts: Facts, dice: bytes, *, narrow: float = 0.0, reactive: bool = 
     dated = False
     for topic in _plan(facts, chance, reactive=reactive, praise=praise):
         start, tags = len(said), _tags(topic, facts)
-        sentences = _sentences(topic, (*tags, "again") if dated else tags)
-        sentence = sentences.options[chance.pick(sentences.spare)]
+        known = sentences(topic, (*tags, "again") if dated else tags)
+        sentence = known.options[chance.pick(known.spare)]
         _expand(sentence, facts, chance, said)
-        if sentence[0] not in _PROPER:
+        if sentence[0] not in PROPER:
             said[start] = said[start][:1].upper() + said[start][1:]
         said.append(" ")
         dated = dated or topic in _DATED
@@ -196,118 +136,3 @@ _STATES: dict[str, Callable[[Facts], str]] = {
     "exit": lambda facts: ("none", "one", "many")[min(len(facts.dropped), 2)],
     "sizing": _sizing,
 }
-
-
-# The facts as they are said -------------------------------------------------------------------------------------------
-
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def _score(facts: Facts, place: int) -> str:
-    """A score, rounded: a return with its sign, a volatility, or a plain number."""
-    score = facts.scores[place]
-    if facts.signal == "calm":
-        return f"{abs(score):.2%}"
-    if facts.signal not in RETURNS:
-        return f"{score:z.2f}"
-    return f"{-score if facts.signal == 'reversal' else score:+z.1%}"
-
-
-def _a_bar(facts: Facts) -> str:
-    bar = f"{facts.lookback}-bar"
-    return f"an {bar}" if bar[0] == "8" or bar in ("11-bar", "18-bar") else f"a {bar}"
-
-
-def _rest(facts: Facts) -> str:
-    return _listed([f"{name} ({_score(facts, place)})" for place, name in enumerate(facts.names) if place])
-
-
-def _listed(items: Sequence[str]) -> str:
-    """A, B and C."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
-
-
-_SYMBOLS: dict[str, Say] = {
-    "{first}": lambda facts: facts.names[0],
-    "{second}": lambda facts: facts.names[1],
-    "{last}": lambda facts: facts.names[-1],
-    "{rest}": _rest,
-    "{company}": lambda facts: _listed(facts.names[1:]),
-    "{gone}": lambda facts: _listed(facts.dropped),
-}
-_PROPER = frozenset(_SYMBOLS.values())
-"""What stays as it is when it begins a sentence."""
-
-_SAID: dict[str, Say] = _SYMBOLS | {
-    "{span}": lambda facts: f"{facts.lookback} bars" if facts.lookback != 1 else "1 bar",
-    "{bar}": lambda facts: f"{facts.lookback}-bar",
-    "{a_bar}": _a_bar,
-    "{score}": lambda facts: _score(facts, 0) + (" a bar" if facts.signal == "calm" else ""),
-    "{score2}": lambda facts: _score(facts, 1),
-    "{scored}": lambda facts: _listed([_score(facts, place) for place in range(1, len(facts.scores))]),
-    "{move}": lambda facts: f"{abs(facts.scores[0]):.1%}",
-    "{w1}": lambda facts: f"{facts.weights[0]:.1%}",
-    "{w2}": lambda facts: f"{facts.weights[1]:.1%}",
-    "{wlast}": lambda facts: f"{facts.weights[-1]:.1%}",
-    "{pair}": lambda facts: f"{facts.weights[0] + facts.weights[1]:.1%}",
-    "{positions}": lambda facts: f"{_NUMBERS[facts.size] if facts.size < len(_NUMBERS) else facts.size} names",
-    "{cash}": lambda facts: f"{facts.cash:z.0%}",
-    "{invested}": lambda facts: f"{1.0 - facts.cash:z.0%}",
-    "{market}": lambda facts: f"{abs(facts.market):.1%}",
-    "{signed}": lambda facts: f"{facts.market:+z.1%}",
-    "{breadth}": lambda facts: f"{facts.breadth:.0%}",
-    "{volatility}": lambda facts: f"{facts.volatility:.2%}",
-    "{calm}": lambda facts: f"{facts.calm:.1f}",
-    "{rules}": lambda facts: _listed([LIMITS.get(rule, f"the {rule} limit") for rule in facts.obeyed]),
-}
-
-
-# The grammar, compiled when a topic is first spoken of ----------------------------------------------------------------
-
-_BULLET = re.compile(r"^ *- ", re.MULTILINE)
-_PIECES = re.compile(r"([\[\]|]|<\w+>|\{\w+\})")
-
-
-@cache
-def _sentences(topic: str, tags: Tags) -> Choice:
-    """The sentences of a topic for these tags."""
-    bullets = _BULLET.split(_find(TOPICS, topic, tags))[1:]
-    return _choice(_pieces("|".join(bullet.strip() for bullet in bullets)), tags)
-
-
-def _find(table: dict[str, str], name: str, tags: Tags) -> str:
-    """`name.tag` for the first tag that has one, else `name`."""
-    return table[next((key for tag in tags if (key := f"{name}.{tag}") in table), name)]
-
-
-def _pieces(text: str) -> deque[str]:
-    """Brackets, bars, parts, facts and the text between; a line break is a space."""
-    return deque(piece for piece in _PIECES.split(" ".join(text.split())) if piece)
-
-
-def _choice(pieces: deque[str], tags: Tags) -> Choice:
-    """Alternatives up to the closing bracket or the end."""
-    options = [_option(pieces, tags)]
-    while pieces and pieces.popleft() == "|":
-        options.append(_option(pieces, tags))
-    return Choice(len(options) - 1, tuple(options))
-
-
-def _option(pieces: deque[str], tags: Tags) -> Option:
-    """One alternative, up to the bar or bracket that ends it, which stays."""
-    parts: list[Part] = []
-    while pieces and pieces[0] not in "|]":
-        piece = pieces.popleft()
-        if piece == "[":
-            parts.append(_choice(pieces, tags))
-        elif piece[0] == "<":
-            parts.append(_choice(_pieces(_find(PARTS, piece[1:-1], tags)), tags))
-        else:
-            parts.append(_SAID.get(piece, piece))
-    match parts:
-        case []:
-            return ""
-        case [str(literal)]:
-            return literal
-        case _:
-            return tuple(parts)

@@ -6,6 +6,7 @@ Lines are read once and remembered by their text: the same line says the same ag
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,13 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tradearena.agents.prompt import ACCOUNT, COMMITTED, DECISIONS, POSITIONS, REVIEW, VOLUMES
+from tradearena.agents.prompt import ACCOUNT, ASKED, COMMITTED, DECISIONS, GIST, POSITIONS, REVIEW, VOLUMES
 from tradearena.panel import Array
 
 _AGE = re.compile(r"bar (\d+) of your mandate")
-_ASKED = re.compile(r"asked for (\{.*?\})\.")
-_DESK = re.compile(r" Risk desk: (.*)\.$")
-_GIST = re.compile(r"(\S+) (?:(.+?) )?(-?[\d.e+-]+) to (-?[\d.e+-]+)$")
+_OBJECT = json.JSONDecoder()
+_CLAIM = re.compile(r"(\S+) (?:(.+?) )?(-?[\d.e+-]+) to (-?[\d.e+-]+)$")
 
 
 class Claim(NamedTuple):
@@ -83,9 +83,8 @@ class Scene:
 
     def trailing(self, lookback: int) -> Array:
         """[N]: simple returns over the last so many bars, or as many as are shown; NaN where a close is not known."""
-        first, last = _numbers(self.prices[-min(lookback + 1, len(self.prices))]), _numbers(self.prices[-1])
-        returns: Array = last / first - 1.0
-        if np.isnan(returns).any():
+        returns = _returns(self.prices[-min(lookback + 1, len(self.prices))], self.prices[-1])
+        if len(finite(returns)[0]) < len(returns):
             closes = self.closes[-lookback - 1 :]
             returns = closes[-1] / closes[0] - 1.0
         return returns
@@ -96,11 +95,20 @@ class Scene:
         return [_move(before, line) for before, line in pairwise(self.prices)]
 
 
+def finite(values: Array) -> tuple[Array, float]:
+    """Those of the values that are finite, and their sum. Mostly all are, and only then is the sum of all."""
+    total = float(np.add.reduce(values))
+    if math.isfinite(total):
+        return values, total
+    known = values[np.isfinite(values)]
+    return known, float(np.add.reduce(known))
+
+
 def read(prompt: str) -> Scene:
     """Read a prompt."""
-    rest, _, review = prompt.partition(f"\n\n{REVIEW}\n")
-    situation, _, decisions = rest.partition(f"\n\n{DECISIONS}\n")
-    market, _, account = situation.partition(f"\n\n{ACCOUNT}\n")
+    market, heading, rest = prompt.partition(f"\n\n{ACCOUNT}\n")  # first: the market is nearly all there is
+    rest, _, review = rest.partition(f"\n\n{REVIEW}\n")
+    account, _, decisions = rest.partition(f"\n\n{DECISIONS}\n")
     closes, _, volumes = market.partition(f"\n{VOLUMES}\n")
     _heading, time, _title, header, *prices = closes.split("\n")
     symbols, age = _header(header), _AGE.search(time)
@@ -114,7 +122,7 @@ def read(prompt: str) -> Scene:
         trades=tuple(volumes.split("\n")[1:]),
         held=_held(account, symbols),
         past=tuple(past),
-        situation=situation,
+        situation=market + heading + account,
         review=review,
     )
 
@@ -127,26 +135,31 @@ def _header(line: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8192)
 def _numbers(line: str) -> Array:
     """The numbers of one bar [N], NaN where nothing stands."""
-    numbers = np.array([float(cell) if cell else np.nan for cell in line.split(",")[1:]])
+    numbers = np.array([float(cell or "nan") for cell in line.split(",")[1:]])
     numbers.flags.writeable = False
     return numbers
 
 
 @lru_cache(maxsize=8192)
+def _returns(before: str, line: str) -> Array:
+    """Simple returns [N] from one bar to another, NaN where a close is missing."""
+    returns: Array = _numbers(line) / _numbers(before) - 1.0
+    returns.flags.writeable = False
+    return returns
+
+
+@lru_cache(maxsize=8192)
 def _move(before: str, line: str) -> float:
     """Mean absolute return from one bar to the next, of the symbols in both."""
-    returns = np.abs(_numbers(line) / _numbers(before) - 1.0)
-    known = returns[~np.isnan(returns)]
-    return float(known.mean()) if known.size else 0.0
+    known, total = finite(np.abs(_numbers(line) / _numbers(before) - 1.0))
+    return total / len(known) if len(known) else 0.0
 
 
 def _held(account: str, symbols: tuple[str, ...]) -> Array:
     """Weights by symbol, of the account once orders in flight have filled."""
-    lines = account.split("\n")
-    found = next((line for line in lines if line.startswith(COMMITTED)), None)
-    stated = found.removeprefix(COMMITTED) if found else lines[1].removeprefix(POSITIONS)
+    stated = account.partition(f"\n{COMMITTED}")[2] or account.partition(f"\n{POSITIONS}")[2]
     weights, places = np.zeros(len(symbols)), _places(symbols)
-    for symbol, weight in json.loads(stated).items():
+    for symbol, weight in json.loads(stated.partition("\n")[0]).items():
         weights[places[symbol]] = weight
     return weights
 
@@ -159,16 +172,16 @@ def _places(symbols: tuple[str, ...]) -> dict[str, int]:
 @lru_cache(maxsize=1024)
 def _past(line: str) -> Past:
     """One line of the last decisions."""
-    asked, desk = _ASKED.search(line), _DESK.search(line)
-    said = desk[1].split(", ") if desk else []
-    matches = (_GIST.match(part) for part in said)
-    claims = tuple(Claim(m[1], m[2] or "", float(m[3]), float(m[4])) for m in matches if m)
-    return Past(json.loads(asked[1]) if asked else {}, claims)
+    _, asked, rest = line.partition(ASKED)
+    weights = _OBJECT.raw_decode(rest)[0] if asked else {}
+    _, reviewed, told = line.rpartition(GIST)
+    matches = (_CLAIM.match(part) for part in told.removesuffix(".").split(", ")) if reviewed else ()
+    return Past(weights, tuple(Claim(m[1], m[2] or "", float(m[3]), float(m[4])) for m in matches if m))
 
 
 def _claims(review: str) -> tuple[Claim, ...]:
     """The findings of the risk review that claim to have changed weights."""
-    block: dict[str, Any] = json.loads(review[review.index("{") :])
+    block: dict[str, Any] = json.loads(review.rpartition("\n")[2])
     return tuple(
         Claim(told["rule"], told["name"], told["proposed"], told["approved"])
         for told in block["findings"]

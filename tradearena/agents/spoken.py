@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
+from tradearena.agents.prompt import quoted
 from tradearena.panel import Array
 
 
 def spoken(symbols: tuple[str, ...], weights: Array, rationale: str, confidence: float) -> str:
     """A well-formed reply: weights in four digits, zeros left out."""
-    stated = {symbol: round(weight, 4) for symbol, weight in zip(symbols, weights.tolist(), strict=True) if weight}
-    return json.dumps({"target_weights": stated, "rationale": rationale, "confidence": confidence})
+    names, (held,) = quoted(symbols), weights.nonzero()
+    pairs = zip(held.tolist(), weights[held].tolist(), strict=True)
+    stated = ", ".join([f"{names[place]}: {round(weight, 4)}" for place, weight in pairs])
+    said = json.dumps(rationale, ensure_ascii=False)
+    return f'{{"target_weights": {{{stated}}}, "rationale": {said}, "confidence": {confidence}}}'
 
 
 def garbled(reply: str, dice: bytes, share: float) -> str:

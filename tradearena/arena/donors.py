@@ -1,7 +1,7 @@
 """Whom placebos are drawn from: the symbols of a dataset, its bars before the first decision and a policy come in, the
 audits of other portfolios in an invented market go out.
 
-The donors are organisms of many kinds. They trade invented bars that have the same symbols and sectors, and per bar the
+The donors are organisms. They trade invented bars that have the same symbols and sectors, and per bar the
 volatility and the money volume that the dataset showed before the first decision; later bars are not looked at. Nothing
 in their audits can know of the episode they are told in.
 """
@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from dataclasses import replace
+from string import Template
 from typing import Any, get_args
 
 import numpy as np
 
+from tradearena.agents.agent import Seat
+from tradearena.agents.card import Candidate
 from tradearena.agents.organism import Organism, OrganismVoice, Signal
 from tradearena.agents.prompt import Pages, instructions_in
 from tradearena.agents.talker import Talker
@@ -26,6 +29,7 @@ from tradearena.policy import Policy
 from tradearena.portfolio.covariance import correlation
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.clusters import coupled_clusters
+from tradearena.risk.feedback import told_the_truth
 from tradearena.risk.monitor import ENOUGH
 from tradearena.risk.sources import Donors, Findings
 
@@ -39,21 +43,34 @@ BARS = 21
 """Bars that donors are shown, one more than their lookback."""
 
 
-def donors(panel: Panel, policy: Policy, first: int) -> Donors:
+def donors(panel: Panel, policy: Policy, first: int, wording: Template, like: Candidate | None = None) -> Donors:
     """Donors for episodes whose first decision is at bar `first`. There are as many as there are numbers, and one plays
-    when it is asked for its audits."""
-    latency, warmup = policy.execution.latency, max(policy.reference.lookback, BARS)
+    when it is asked for its audits, of which it is told the truth.
+
+    Where the agent that is to be told a placebo is an organism, its donors are like it but for their seed: they break
+    limits, and learn, as it does. Of a model or of somebody's code there is no second one to ask: its donors are
+    organisms of many kinds.
+    """
+    latency = policy.execution.latency
+    warmup = max(policy.reference.lookback, BARS, like.warmup if like else 0)
 
     def reports(number: int, length: int) -> tuple[Findings, ...]:
         bars = invented(panel, first, number, warmup + length + latency)
+        reference = RollingMarkowitz(bars, policy.reference)
+        seat = Seat(SEED + number, lambda t: reference.at(t).weights, policy.limits)
+        agent = like.twin(seat) if like and like.twin else _any(number, seat)
         span = Span(warmup, len(bars) - 1, 1, latency)
-        setting = Setting(bars, policy, span, RollingMarkowitz(bars, policy.reference))
-        pages = Pages(instructions_in("", "donors"), policy.limits, BARS)
+        setting = Setting(bars, policy, span, reference, feedback=lambda: told_the_truth(wording))
         tally = Tally(bars, policy.execution.initial_cash)
-        _at_once(play(Talker(OrganismVoice(planted(number), number), pages), setting, tally))
+        _at_once(play(agent, setting, tally))
         return tuple(step.report.findings for step in tally.steps)
 
     return Donors(panel.symbols, panel.sectors, reports)
+
+
+def _any(number: int, seat: Seat) -> Talker:
+    """The donor behind a number, where nobody is to be resembled."""
+    return Talker(OrganismVoice(planted(number), seat.seed), Pages(instructions_in("", "donors"), seat.limits, BARS))
 
 
 def _at_once(episode: Coroutine[Any, Any, object]) -> None:
@@ -74,6 +91,7 @@ def planted(number: int) -> Organism:
         names=int(rng.integers(3, 9)),
         concentration=float(rng.uniform(0.0, 0.6)),
         noise=float(rng.uniform(0.1, 0.6)),
+        obedience=float(rng.choice([0.0, 0.5, 1.0])),
     )
 
 

@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from tradearena.agents.card import Candidate
 from tradearena.arena.manifest import manifest
 from tradearena.arena.plan import Plan, Planned
 from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
@@ -80,19 +81,29 @@ def run(
 
     Raises:
         UsageError: a window holds no decision.
+        AgentError: an agent that is to be asked cannot be.
         StoreError: the file cannot be written, or holds another experiment.
     """
     planned = plan.episodes  # a window without a decision is refused before a file is made
+    if not path.exists():
+        _check(plan.candidates)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
         ids, due = _due(path, plan, again=again)
+        _check(each.planned.candidate for each in due)
         failures = asyncio.run(Schedule(plan, due, writer, progress, now).run(concurrency)) if due else {}
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
     titles = {name: each.title for name, each in zip(ids, planned, strict=True)}
     return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
+
+
+def _check(candidates: Iterable[Candidate]) -> None:
+    """Find out whether those who are about to be asked can be: before a file is made, and before any is paid."""
+    for candidate in {id(each): each for each in candidates}.values():
+        candidate.check()
 
 
 def _due(path: Path, plan: Plan, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:

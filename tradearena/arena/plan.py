@@ -116,6 +116,17 @@ class Plan:
             found.setdefault((span.first, dice, card.name, told), Planned(candidate, told, dice, span, wording))
         return tuple(found.values())
 
+    def once(self) -> list[str]:
+        """What is asked for more often than it makes a difference, in a sentence each."""
+        said = []
+        for candidate in self.candidates:
+            card = candidate.card
+            if not card.reads_feedback and set(self.modes) != {"hidden"}:
+                said.append(f"{card.name} reads no feedback: it is run once, as hidden, for all modes")
+            if not card.sampled and self.seeds != (0,):
+                said.append(f"{card.name} has no dice: it is run once, with seed 0, for all seeds")
+        return said
+
     def unheard(self) -> list[str]:
         """What of the candidates' recordings never applies in these windows, in a sentence each."""
         ends = self.dataset.panel.end[[t for span in self.spans for t in span.decisions]]
@@ -123,7 +134,12 @@ class Plan:
         return [f"{name}: {remark}" for name, remark in said if remark]
 
     def setting(
-        self, span: Span, mode: str = "hidden", seed: int = 0, halt: Callable[[int], bool] = lambda _t: False
+        self,
+        span: Span,
+        mode: str = "hidden",
+        seed: int = 0,
+        halt: Callable[[int], bool] = lambda _t: False,
+        candidate: Candidate | None = None,
     ) -> Setting:
         """Where an episode of this plan plays, and what its agent is told. All episodes share the reference: it depends
         on the bars alone."""
@@ -137,7 +153,7 @@ class Plan:
                 limits=policy.limits,
                 decisions=len(span.decisions),
                 dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
-                donors=lambda: donors(panel, policy, span.first),
+                donors=lambda: donors(panel, policy, span.first, self.wording, candidate),
             )
 
         return Setting(panel, policy, span, self._reference, halt, feedback)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from tradearena.agents.agent import Seat
@@ -113,7 +114,8 @@ class Schedule:
     async def _play(self, due: Due) -> None:
         """Play one episode, from its start or from where the record ends, and write how it ended."""
         planned, plan = due.planned, self.plan
-        setting = plan.setting(planned.span, planned.mode, planned.seed, lambda t: self._halt(planned, t))
+        halt = partial(self._halt, planned)
+        setting = plan.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
         seat = Seat(planned.seed, lambda t: setting.reference.at(t).weights, plan.policy.limits)
         recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due)
         self.writer.begin_episode({"started_at": self.now(), **due.row}, recorder, at_once=False)

@@ -52,6 +52,7 @@ def compare(
     asked = Asked(
         agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), data, policy, start, end,
         steps, every, windows, label, volume_unit, calendar, home,
+        bool(feedback),
     )  # fmt: skip
     plan, outcome = perform(asked, out, again=again, concurrency=concurrency, quiet=quiet)
     found = _results(plan, outcome)

@@ -86,7 +86,11 @@ def show(
             f"\nepisode {row.id}: {row.agent}, feedback {row.feedback}, seed {row.seed}, {begin} to {end}, "
             f"{episode['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
         )
-    report.print_metrics([report.entry(row) for row in found], title="executed book")
+    entries = [
+        ((row.id, *label, row.feedback, str(row.seed)), metrics)
+        for row, (label, metrics) in zip(rows, map(report.entry, found), strict=True)
+    ]
+    report.print_metrics(entries, title="executed book", heads=("episode", "agent", "feedback", "seed"))
 
 
 def sql(

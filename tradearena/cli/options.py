@@ -20,7 +20,7 @@ AgentNames = Annotated[
     list[str] | None, typer.Option("--agent", "-a", help="As in `run`; may be repeated.", metavar="AGENT")
 ]
 Feedback = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--feedback",
         "-f",
@@ -38,9 +38,11 @@ Model = Annotated[
 ]
 Data = Annotated[str, typer.Option("--data", "-d", help="Dataset name, folder, or CSV or Parquet file.")]
 PolicyName = Annotated[str, typer.Option("--policy", "-p", help="Policy name or path.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the agent's dice.", min=0)]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the agent's dice.", min=0, max=2**63 - 1)]
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds 0 to N-1. Default: 1.", min=1, metavar="N")]
-SeedList = Annotated[list[int] | None, typer.Option("--seed", help="One seed; may be repeated.", min=0, metavar="SEED")]
+SeedList = Annotated[
+    list[int] | None, typer.Option("--seed", help="One seed; may be repeated.", min=0, max=2**63 - 1, metavar="SEED")
+]
 Start = Annotated[
     datetime | None, typer.Option("--start", formats=_DATES, help="No decision before this time (UTC).", metavar="DATE")
 ]

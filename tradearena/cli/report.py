@@ -164,7 +164,13 @@ def print_metrics(
         needed = width_of(named, cells)
         if not bounded or needed <= console.width:
             break
-    print_table(named, cells, title=title, cut=0, width=None if bounded else max(needed, console.width))
+    print_table(
+        named,
+        cells,
+        title=title,
+        cut=heads.index("agent") if "agent" in heads else 0,
+        width=None if bounded else max(needed, console.width),
+    )
     if left_out := [said for name, said in COLUMNS.items() if name not in columns]:
         say(f"Not shown for want of room: {', '.join(left_out)}. --json has every metric.")
 

@@ -19,7 +19,7 @@ def run(
     model: options.Model = None,
     data: options.Data = DEFAULT_DATA,
     policy: options.PolicyName = DEFAULT_POLICY,
-    feedback: options.Feedback = "true",
+    feedback: options.Feedback = None,
     seed: options.Seed = 0,
     start: options.Start = None,
     end: options.End = None,
@@ -42,8 +42,8 @@ def run(
     from tradearena.cli import report
 
     asked = Asked(
-        (agent,), model, (feedback,), (seed,), data, policy, start, end, steps, every, 1, label, volume_unit, calendar,
-        home,
+        (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, 1, label, volume_unit,
+        calendar, home, feedback is not None or seed > 0,
     )  # fmt: skip
     plan, outcome = perform(asked, out, again=again, concurrency=1, quiet=quiet)
     results = report.results(outcome)

@@ -44,6 +44,8 @@ class Asked:
     volume_unit: str | None
     calendar: str | None
     home: Path | None
+    insists: bool
+    """Were modes or seeds named, and not left to what is usual?"""
 
 
 def perform(asked: Asked, out: Path | None, *, again: bool, concurrency: int, quiet: bool) -> tuple[Plan, Outcome]:
@@ -86,8 +88,6 @@ def _plan(asked: Asked) -> tuple[Plan, list[str]]:
     candidates = tuple(
         open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model) for name in asked.agents
     )
-    for candidate in candidates:
-        candidate.check()
     if asked.model is not None and all(candidate.card.kind != "llm" for candidate in candidates):
         raise UsageError(f"--model is for agents of kind llm; {', '.join(asked.agents)} asks no model")
     plan = Plan(
@@ -99,7 +99,7 @@ def _plan(asked: Asked) -> tuple[Plan, list[str]]:
         modes=modes,
         wording=open_wording(asked.home),
     )
-    return plan, warnings + plan.unheard()
+    return plan, warnings + plan.unheard() + (plan.once() if asked.insists else [])
 
 
 class Watch:

@@ -136,8 +136,12 @@ def refuse(bars: Bars) -> None:
     """Hold every bar against the hard rules.
 
     Raises:
-        DataError: names file, row, symbol, stamp and values of the first bar that breaks one, and how many do.
+        DataError: names file, row, symbol, stamp and values of the first bar that breaks one, and how many do; or a
+            symbol that could stand in no table.
     """
+    for symbol in bars.symbols:
+        if "," in symbol or not symbol.isprintable():
+            raise DataError(f"{bars.files[0]}: the symbol {symbol!r} has a comma or a control character; rename it")
     for breach in BREACHES:
         broken = breach.breaks(bars)
         if broken.any():

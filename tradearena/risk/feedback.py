@@ -15,6 +15,7 @@ import json
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple, Protocol
@@ -24,7 +25,7 @@ import numpy as np
 from tradearena import cards, rooms
 from tradearena.errors import CardError, UnknownName
 from tradearena.policy import Limits
-from tradearena.risk.sources import Donors, Source, alarm, inverted, placebo
+from tradearena.risk.sources import Donors, Source, alarm, all_clear, inverted, placebo
 from tradearena.values import MODES, Finding, RiskReport, Severity
 
 LISTED = 6
@@ -67,25 +68,34 @@ class Desk:
 
     def __init__(self, source: Source, wording: Template) -> None:
         self.source, self.wording = source, wording
-        self._reviews: deque[dict[str, float]] = deque(maxlen=REVIEWS)
+        self._reviews: deque[tuple[str, ...]] = deque()
+        self._counts: Counter[str] = Counter()
+        self._limits: dict[str, float] = {}
 
     def tell(self, report: RiskReport) -> Told:
         """The findings that this mode tells, and the summary of those told before."""
         findings = sorted(self.source(report), key=lambda finding: _GRAVITY[finding.severity])
         changing = [finding for finding in findings if finding.severity != "flag"]
-        self._reviews.append({finding.rule: finding.limit for finding in reversed(changing)})
+        self._look_back({finding.rule: finding.limit for finding in reversed(changing)})
         recent = self._summary()
         block = {"findings": [_told(f) for f in findings[:LISTED]], "more": max(len(findings) - LISTED, 0)} | recent
-        sentence = self.wording.substitute(
-            changed=len(changing), count=len(findings), altered=recent["altered"], reviews=recent["reviews"]
-        )
-        return Told(f"{sentence}\n{json.dumps(block)}", _gist(changing))
+        sentence = _sentence(self.wording, len(changing), len(findings), recent["altered"], recent["reviews"])
+        return Told(f"{sentence}\n{json.dumps(block, ensure_ascii=False)}", _gist(changing))
+
+    def _look_back(self, limits: dict[str, float]) -> None:
+        """Count the rules of one more review, and those of the oldest no longer."""
+        if len(self._reviews) == REVIEWS:
+            for rule in self._reviews.popleft():
+                self._counts[rule] -= 1
+        self._reviews.append(tuple(limits))
+        for rule in limits:
+            self._counts[rule] += 1
+        self._limits |= limits
 
     def _summary(self) -> dict[str, Any]:
         """Reviews so far, how many altered the weights, and for each rule that did how often, and its last limit."""
-        counts = Counter(rule for review in self._reviews for rule in review)
-        limits = {rule: limit for review in self._reviews for rule, limit in review.items()}
-        rules = {rule: {"count": counts[rule], "limit": _rounded(limits[rule])} for rule in sorted(counts)}
+        counts = sorted([(rule, count) for rule, count in self._counts.items() if count])
+        rules = {rule: {"count": count, "limit": _rounded(self._limits[rule])} for rule, count in counts}
         return {"reviews": len(self._reviews), "altered": sum(map(bool, self._reviews)), "rules": rules}
 
 
@@ -115,10 +125,15 @@ def desk(
         "true": lambda: lambda report: report.findings,
         "placebo": lambda: placebo(donors(), rng, decisions),
         "false-audit:alarm": lambda: lambda report: alarm(report, symbols, limits, rng),
-        "false-audit:all-clear": lambda: lambda _report: (),
+        "false-audit:all-clear": lambda: all_clear,
         "false-audit:inverted": lambda: lambda report: inverted(report, symbols),
     }
     return UNTOLD if mode == "hidden" else Desk(sources[mode](), wording)
+
+
+def told_the_truth(wording: Template) -> Feedback:
+    """The feedback of the mode `true`, for which nothing else is needed."""
+    return Desk(lambda report: report.findings, wording)
 
 
 def mode_named(name: str) -> str:
@@ -160,10 +175,24 @@ def wording_in(text: str, path: object) -> Template:
     return wording
 
 
+@lru_cache(maxsize=1024)
+def _sentence(wording: Template, changed: int, count: int, altered: int, reviews: int) -> str:
+    """The wording, filled in. The same few numbers come again and again."""
+    return wording.substitute(changed=changed, count=count, altered=altered, reviews=reviews)
+
+
 def _told(finding: Finding) -> dict[str, Any]:
     """A finding in stable field names and three digits."""
-    numbers = {name: _rounded(getattr(finding, name)) for name in ("proposed", "approved", "limit")}
-    return {"rule": finding.rule, "scope": finding.scope, "name": finding.name, **numbers, "severity": finding.severity}
+    rule, scope, name, proposed, approved, limit, severity = finding
+    return {
+        "rule": rule,
+        "scope": scope,
+        "name": name,
+        "proposed": _rounded(proposed),
+        "approved": _rounded(approved),
+        "limit": _rounded(limit),
+        "severity": severity,
+    }
 
 
 def _rounded(value: float) -> float | None:

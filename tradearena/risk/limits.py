@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tradearena.panel import Array, Labels, Mask
 from tradearena.policy import Limits
 from tradearena.risk.state import RiskState
-from tradearena.values import TOLERANCE, Finding, Scope, Severity
+from tradearena.values import TOGETHER, TOLERANCE, Finding, Scope, Severity
 
 Report = Callable[[Finding], None]
 
@@ -161,7 +161,7 @@ class LimitSet:
         return scaled
 
     def _members(self, labels: Labels, label: int) -> str:
-        return "+".join(self.state.symbols[i] for i in np.flatnonzero(labels == label))
+        return TOGETHER.join(self.state.symbols[i] for i in np.flatnonzero(labels == label))
 
     def _scalings(self, weights: Array, report: Report) -> Array:
         limits, pins = self.limits, self.pins

@@ -9,13 +9,13 @@ from typing import TypeAlias
 import numpy as np
 
 from tradearena.policy import Limits
-from tradearena.values import Finding, RiskReport
+from tradearena.values import TOGETHER, Finding, RiskReport
 
 Findings: TypeAlias = tuple[Finding, ...]
 Source: TypeAlias = Callable[[RiskReport], Findings]
 """Which findings are told of a true report."""
 
-BLOCK, LONGEST = 120, 480
+BLOCK, LONGEST = 250, 1000
 """Mean length, in decisions, of the stretches a placebo is drawn in, and the greatest: well above what a summary looks
 back on, or the seams would show in it."""
 
@@ -68,27 +68,33 @@ def _permuted(donors: Donors, rng: np.random.Generator) -> dict[str, str]:
 def _renamed(finding: Finding, names: Mapping[str, str]) -> Finding:
     """A finding told of other symbols: its own, or each of the group that it names, in the order of the symbols."""
     if finding.rule == "cluster":
-        members = {names[name] for name in finding.name.split("+")}
-        return finding._replace(name="+".join(name for name in names if name in members))
+        members = {names[name] for name in finding.name.split(TOGETHER)}
+        return finding._replace(name=TOGETHER.join(name for name in names if name in members))
     return finding._replace(name=names.get(finding.name, finding.name)) if finding.scope == "symbol" else finding
 
 
 def alarm(report: RiskReport, symbols: Sequence[str], limits: Limits, rng: np.random.Generator) -> Findings:
-    """Two to four severe findings that did not happen: limits of the policy, exceeded by half to three times."""
+    """Two to four severe findings that did not happen, in the order of the audit, among the flags that did: limits of
+    the policy, exceeded by a third to twice as much again."""
     real = {(finding.rule, finding.name) for finding in report.findings}
     held = np.flatnonzero(np.abs(report.intent) > 0)
     pool = rng.permutation(held if held.size else np.arange(len(symbols)))[:3]
-    names = [symbols[i] for i in pool.tolist()]
+    names = [symbols[i] for i in sorted(pool.tolist())]
     lies = [("single-name", name, limits.single_name) for name in names]
-    lies += [("volatility", "", limits.volatility), ("turnover", "", limits.turnover), ("gross", "", limits.gross)]
+    lies += [("gross", "", limits.gross), ("volatility", "", limits.volatility), ("turnover", "", limits.turnover)]
     possible = [(rule, name, limit) for rule, name, limit in lies if limit is not None and (rule, name) not in real]
     possible = possible or [("single-name", name, ANY_CAP) for name in names]
     chosen = rng.permutation(len(possible))[: rng.integers(2, 5)]
     told = []
     for rule, name, limit in (possible[i] for i in sorted(chosen.tolist())):
-        asked = limit * float(rng.uniform(1.5, 4.0))
+        asked = limit * float(rng.uniform(1.3, 3.0 if name else 1.8))
         told.append(Finding(rule, "symbol" if name else "portfolio", name, asked, limit, limit, "major"))
-    return tuple(told)
+    return (*told, *all_clear(report))
+
+
+def all_clear(report: RiskReport) -> Findings:
+    """What changed nothing, and no word of what did."""
+    return tuple(finding for finding in report.findings if finding.severity == "flag")
 
 
 def inverted(report: RiskReport, symbols: Sequence[str]) -> Findings:

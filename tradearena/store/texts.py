@@ -26,7 +26,7 @@ class TextWriter:
         self._known = {bytes(digest) for (digest,) in db.execute('SELECT sha256 FROM "text"').fetchall()}
         ((last,),) = db.execute("SELECT coalesce(max(id), -1) FROM line").fetchall()
         self._next = int(last) + 1
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[str, str] = {}
 
     def add(self, said: Iterable[tuple[bytes, str]]) -> dict[str, dict[str, Values]]:
         """Rows of `line` and `text` for texts, by their SHA-256, that the file does not hold yet."""
@@ -35,7 +35,8 @@ class TextWriter:
         for digest, text in said:
             if digest not in self._known:
                 self._known.add(digest)
-                texts[digest] = ",".join([self._number(line, lines) for line in text.split("\n")])
+                known = self._numbers
+                texts[digest] = ",".join([known.get(line) or self._number(line, lines) for line in text.split("\n")])
         rows: dict[str, dict[str, Values]] = {}
         if lines:
             rows["line"] = {"id": list(lines), "text": list(lines.values())}
@@ -44,14 +45,13 @@ class TextWriter:
         return rows
 
     def _number(self, line: str, new: dict[int, str]) -> str:
-        number = self._numbers.get(line)
-        if number is None:
-            if len(self._numbers) >= REMEMBERED:
-                self._numbers.clear()
-            number = self._numbers[line] = self._next
-            new[number] = line
-            self._next += 1
-        return str(number)
+        """The number of a line that has none, or whose number is forgotten."""
+        if len(self._numbers) >= REMEMBERED:
+            self._numbers.clear()
+        new[self._next] = line
+        number = self._numbers[line] = str(self._next)
+        self._next += 1
+        return number
 
 
 def texts(db: duckdb.DuckDBPyConnection, where: str, values: list[Any], column: str = "text") -> dict[bytes, Any]:
