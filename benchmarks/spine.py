@@ -161,12 +161,12 @@ def sizes(path: Path, folder: Path) -> tuple[int, int]:
 
 
 def memory(bars: int) -> float:
-    """Peak memory of one run in a process of its own, in MB."""
+    """Peak memory of one run in a process of its own, in MB. Not `ru_maxrss`: a child inherits its parent's."""
     code = (
-        "import resource, sys, tempfile; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spine\n"
+        "import re, sys, tempfile; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import spine\n"
         "with tempfile.TemporaryDirectory() as d:\n"
         "    p = spine.made(Path(d), int(sys.argv[2])); spine.experiment.run(p, Path(d) / 'r.duckdb')\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])"
     )
     here = str(Path(__file__).parent)
     answer = subprocess.run([sys.executable, "-c", code, here, str(bars)], capture_output=True, text=True, check=True)
