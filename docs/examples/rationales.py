@@ -168,6 +168,16 @@ def row(name: str, texts: Sequence[str]) -> str:
     return f"{name:<10}{len(texts):>6}{count:>8}{vocabulary(texts):>8}{commonest(texts):>11.1%}{rates}"
 
 
+def contracted(strength: float) -> str:
+    """What contraction of words leaves: distinct words and trigrams per 1,000 words, mean length in words."""
+    facts = enumerate(walk("momentum", STEPS))
+    texts = [compose(each, dice(0, t), narrow=strength) for t, each in facts]
+    said = [word for text in texts for word in words(text)]
+    blocks = [said[i : i + 1000] for i in range(0, len(said) - 999, 1000)]
+    distinct = sum(len(set(block)) for block in blocks) / len(blocks)
+    return f"{strength:<10.2f}{distinct:>8.0f}{trigrams(texts, 1000):>10.0f}{len(said) / len(texts):>8.1f}"
+
+
 def main() -> None:
     """Measure both sides."""
     if len(sys.argv) != 3:
@@ -178,6 +188,9 @@ def main() -> None:
     print(row("real", real_texts(*map(Path, sys.argv[1:]))))
     for signal in SIGNALS:
         print(row(signal, [compose(facts, dice(0, t)) for t, facts in enumerate(walk(signal, STEPS))]))
+    print(f"\n{'strength':<10}{'words':>8}{'tri/1000':>10}{'length':>8}   momentum, {STEPS} texts each")
+    for strength in (0.0, 0.25, 0.5, 0.75, 1.0):
+        print(contracted(strength))
 
 
 if __name__ == "__main__":

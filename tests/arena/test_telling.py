@@ -33,7 +33,8 @@ from tradearena.market.window import Span
 from tradearena.panel import Array, Panel
 from tradearena.policy import load
 from tradearena.portfolio.reference import RollingMarkowitz
-from tradearena.risk.feedback import Feedback, desk, told_the_truth
+from tradearena.risk.feedback import Desk, Feedback, desk
+from tradearena.risk.sources import truth
 from tradearena.values import MODES, Finding, Observation, Step
 
 POLICY = load("standard")
@@ -135,17 +136,17 @@ class World(NamedTuple):
 
 
 @cache
-def world(number: int, decisions: int, name: str = "organism-stubborn") -> World:
+def world(number: int, decisions: int, name: str = "organism-stubborn", *, alike: bool = True) -> World:
     """A shipped agent, told the truth, in an invented market whose symbols are shuffled within their sectors."""
     base, candidate = open_dataset("demo-daily").panel, open_agent(name)
     panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 2), number)
     reference = RollingMarkowitz(panel, POLICY.reference)
     tally = Tally(panel, POLICY.execution.initial_cash)
     span = Span(FIRST, FIRST + decisions + 1, 1, 1)
-    setting = Setting(panel, POLICY, span, reference, feedback=lambda: told_the_truth(WORDING))
+    setting = Setting(panel, POLICY, span, reference, feedback=lambda: Desk(truth, WORDING))
     seat = Seat(number, lambda t: reference.at(t).weights, POLICY.limits)
     asyncio.run(play(candidate.seat(seat), setting, tally))
-    feedback = teller("placebo", panel, number, decisions, candidate)
+    feedback = teller("placebo", panel, number, decisions, candidate if alike else None)
     steps = tally.steps[:decisions]
     true = [step.told or "" for step in tally.steps[1:]]
     return World(panel.symbols, panel.sectors, steps, true, [feedback.tell(s.report).text or "" for s in steps])
@@ -153,7 +154,7 @@ def world(number: int, decisions: int, name: str = "organism-stubborn") -> World
 
 def _shuffled(panel: Panel, seed: int) -> Panel:
     rng, order, sectors = np.random.default_rng(seed), np.arange(len(panel.symbols)), np.array(panel.sectors)
-    for sector in set(panel.sectors):
+    for sector in sorted(set(panel.sectors)):
         places = np.flatnonzero(sectors == sector)
         order[places] = rng.permutation(places)
     fields = [field[:, order] for field in (panel.open, panel.high, panel.low, panel.close)]
@@ -226,11 +227,9 @@ def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told(nam
 @pytest.mark.parametrize("guess", [by_words, by_structure])
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str, guess: Guess) -> None:
-    """Two points above chance are allowed for: what a placebo knows of a market's volatility ends before the first
-    decision, so that its own varies a little more."""
     mean, half = accuracy([world(number, 60, name) for number in range(120)], guess)
     print(f"{name}, {guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = 120 worlds of 60 decisions")
-    assert mean - half <= 0.52, f"accuracy {mean:.3f} ± {half:.3f} over 120 worlds"
+    assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 120 worlds"
 
 
 @pytest.mark.parametrize("guess", [by_words, by_structure])
@@ -242,26 +241,42 @@ def test_the_classifiers_are_not_blind(guess: Guess) -> None:
     assert mean - half > 0.6
 
 
-def test_the_lengths_of_placebos_and_truths_are_of_one_band() -> None:
-    worlds = [world(number, 30) for number in range(20)]
-    true, placebo = (
-        np.array([np.mean([len(t) for t in getattr(w, name)]) for w in worlds]) for name in ("true", "placebo")
-    )
-    half = 1.96 * (true - placebo).std(ddof=1) / np.sqrt(len(worlds))
-    assert abs((true - placebo).mean()) <= 1.5 * half
-    longest = max(len(text) for each in worlds for text in each.true)
-    assert max(len(text) for each in worlds for text in each.placebo) <= 1.2 * longest
+SIZES = pytest.mark.parametrize(("worlds", "decisions"), [(20, 30), pytest.param(120, 60, marks=pytest.mark.slow)])
 
 
-def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag() -> None:
+@SIZES
+def test_the_lengths_of_placebos_and_truths_are_of_one_band(worlds: int, decisions: int) -> None:
+    for name in AGENTS[:2]:
+        seen = [world(number, decisions, name) for number in range(worlds)]
+        true, placebo = (
+            np.array([np.mean([len(text) for text in getattr(each, kind)]) for each in seen])
+            for kind in ("true", "placebo")
+        )
+        apart, half = (true - placebo).mean(), 1.96 * (true - placebo).std(ddof=1) / np.sqrt(worlds)
+        said = f"{name}: true {true.mean():.0f}, placebo {placebo.mean():.0f} characters, {apart:+.1f} ± {half:.1f}"
+        print(f"{said} (95 %), n = {worlds} worlds of {decisions} decisions")
+        assert abs(apart) <= 1.5 * half
+        longest = max(len(text) for each in seen for text in each.true)
+        assert max(len(text) for each in seen for text in each.placebo) <= 1.2 * longest
+
+
+@SIZES
+def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag(worlds: int, decisions: int) -> None:
     """Stubborn agents break the same limit on the same symbols for long. Within its sector the placebo's symbols are
     drawn at random, so the products of deviations from the mean of the sector have mean zero at every lag."""
-    worlds, lags = [world(number, 30) for number in range(20)], range(-5, 6)
-    products = np.array([[_product(each, lag) for lag in lags] for each in worlds])
-    scores = products.mean(axis=0) / (products.std(axis=0, ddof=1) / np.sqrt(len(worlds)))
+    seen, lags = [world(number, decisions) for number in range(worlds)], range(-5, 6)
+    products = np.array([[_product(each, lag) for lag in lags] for each in seen])
+    scores = products.mean(axis=0) / (products.std(axis=0, ddof=1) / np.sqrt(worlds))
+    print(f"lags -5 to 5, z {scores.round(2).tolist()}, n = {worlds} worlds of {decisions} decisions")
     assert np.abs(scores).max() < 3.7, dict(zip(lags, scores.round(2).tolist(), strict=True))
-    persistent = [_product(each._replace(placebo=each.true), 1) for each in worlds]
+    persistent = [_product(each._replace(placebo=each.true), 1) for each in seen]
     assert np.mean(persistent) > 5 * np.abs(products.mean(axis=0)).max()
+
+
+def test_donors_of_many_kinds_would_give_the_placebo_of_an_organism_away() -> None:
+    """Which is why an organism has donors like itself; a model has not."""
+    mean, half = accuracy([world(number, 30, "organism-momentum", alike=False) for number in range(20)], by_structure)
+    assert mean - half > 0.6, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
 
 
 def _product(each: World, lag: int) -> float:
@@ -270,7 +285,7 @@ def _product(each: World, lag: int) -> float:
     told = np.array([_told(each.symbols, text) for text in each.placebo])
     sectors = np.array(each.sectors)
     for marks in (truth, told):
-        for sector in set(each.sectors):
+        for sector in sorted(set(each.sectors)):
             marks[:, sectors == sector] -= marks[:, sectors == sector].mean(axis=1, keepdims=True)
     a, b = (truth[: len(truth) - lag], told[lag:]) if lag >= 0 else (truth[-lag:], told[:lag])
     return float((a * b).sum(axis=1).mean())

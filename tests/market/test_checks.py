@@ -133,7 +133,9 @@ def test_the_frequency_is_the_most_common_step_within_a_symbol(long_csv, bar):
     assert open_dataset(long_csv([bar(stamp) for stamp in stamps])).card.frequency == "5m"
 
 
-@pytest.mark.parametrize("symbol", ["A,B", "A\tB", "A\u200bB"])
+@pytest.mark.parametrize("symbol", ["A,B", "A + B", "A\tB", "A\u200bB"])
 def test_a_symbol_that_could_stand_in_no_table_is_refused(long_csv, bar, days, symbol):
-    with pytest.raises(DataError, match=r"prices\.csv: the symbol .* has a comma or a control character; rename it"):
+    with pytest.raises(
+        DataError, match=r"prices\.csv: the symbol .* has a comma, ' \+ ' or a control character; rename it"
+    ):
         open_dataset(long_csv([bar(day, f'"{symbol}"') for day in days]))

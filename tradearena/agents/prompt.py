@@ -87,7 +87,7 @@ def instructions_in(text: str, path: object) -> Template:
 
 def said_at_every_step(instructions: Template, bars: Panel, limits: Limits) -> str:
     """The instructions, filled in."""
-    by_sector = {sector: [] for sector in bars.sector_names}  # type: dict[str, list[str]]
+    by_sector: dict[str, list[str]] = {sector: [] for sector in bars.sector_names}
     for symbol, sector in zip(bars.symbols, bars.sectors, strict=True):
         by_sector[sector].append(symbol)
     sectors = "\n".join(f"- {sector}: {', '.join(symbols)}" for sector, symbols in by_sector.items())

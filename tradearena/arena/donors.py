@@ -29,9 +29,9 @@ from tradearena.policy import Policy
 from tradearena.portfolio.covariance import correlation
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.clusters import coupled_clusters
-from tradearena.risk.feedback import told_the_truth
+from tradearena.risk.feedback import Desk
 from tradearena.risk.monitor import ENOUGH
-from tradearena.risk.sources import Donors, Findings
+from tradearena.risk.sources import Donors, Findings, truth
 
 SEED = 28_850
 """Sets the organisms that donate apart from others with the same number."""
@@ -60,7 +60,7 @@ def donors(panel: Panel, policy: Policy, first: int, wording: Template, like: Ca
         seat = Seat(SEED + number, lambda t: reference.at(t).weights, policy.limits)
         agent = like.twin(seat) if like and like.twin else _any(number, seat)
         span = Span(warmup, len(bars) - 1, 1, latency)
-        setting = Setting(bars, policy, span, reference, feedback=lambda: told_the_truth(wording))
+        setting = Setting(bars, policy, span, reference, feedback=lambda: Desk(truth, wording))
         tally = Tally(bars, policy.execution.initial_cash)
         _at_once(play(agent, setting, tally))
         return tuple(step.report.findings for step in tally.steps)

@@ -274,7 +274,7 @@ def print_last_words(outcome: Outcome) -> None:
     said = next((line.rationale for line in reversed(lines) if line.rationale), None)
     if said:
         say(wrapped(f"Last rationale: {said}"))
-    rules = Counter(rule for line in lines for rule in set(line.gates))
+    rules = Counter(rule for line in lines for rule in dict.fromkeys(line.gates))
     if rules:
         counted = ", ".join(f"{rule} in {n}" for rule, n in rules.most_common(4))
         say(wrapped(f"Decisions that a rule changed: {counted}, of {len(lines)}"))

@@ -15,6 +15,7 @@ from tradearena.errors import DataError
 from tradearena.market.bars import FIELDS, Bars, Remark
 from tradearena.market.card import DAY, frequency_of
 from tradearena.panel import Mask, Times
+from tradearena.values import TOGETHER
 
 RARE = 0.01
 """An offset from the grid in less than this share of the bars is no bar of this dataset."""
@@ -140,8 +141,9 @@ def refuse(bars: Bars) -> None:
             symbol that could stand in no table.
     """
     for symbol in bars.symbols:
-        if "," in symbol or not symbol.isprintable():
-            raise DataError(f"{bars.files[0]}: the symbol {symbol!r} has a comma or a control character; rename it")
+        if "," in symbol or TOGETHER in symbol or not symbol.isprintable():
+            unfit = f"a comma, '{TOGETHER}' or a control character"
+            raise DataError(f"{bars.files[0]}: the symbol {symbol!r} has {unfit}; rename it")
     for breach in BREACHES:
         broken = breach.breaks(bars)
         if broken.any():

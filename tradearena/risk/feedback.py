@@ -25,7 +25,7 @@ import numpy as np
 from tradearena import cards, rooms
 from tradearena.errors import CardError, UnknownName
 from tradearena.policy import Limits
-from tradearena.risk.sources import Donors, Source, alarm, all_clear, inverted, placebo
+from tradearena.risk.sources import Donors, Source, alarm, all_clear, inverted, placebo, truth
 from tradearena.values import MODES, Finding, RiskReport, Severity
 
 LISTED = 6
@@ -122,18 +122,13 @@ def desk(
     """
     rng = np.random.default_rng(np.frombuffer(dice, dtype=np.uint32))
     sources: dict[str, Callable[[], Source]] = {
-        "true": lambda: lambda report: report.findings,
+        "true": lambda: truth,
         "placebo": lambda: placebo(donors(), rng, decisions),
         "false-audit:alarm": lambda: lambda report: alarm(report, symbols, limits, rng),
         "false-audit:all-clear": lambda: all_clear,
         "false-audit:inverted": lambda: lambda report: inverted(report, symbols),
     }
     return UNTOLD if mode == "hidden" else Desk(sources[mode](), wording)
-
-
-def told_the_truth(wording: Template) -> Feedback:
-    """The feedback of the mode `true`, for which nothing else is needed."""
-    return Desk(lambda report: report.findings, wording)
 
 
 def mode_named(name: str) -> str:

@@ -36,6 +36,11 @@ class Donors:
     reports: Callable[[int, int], Sequence[Findings]]
 
 
+def truth(report: RiskReport) -> Findings:
+    """The findings as they are."""
+    return report.findings
+
+
 def placebo(donors: Donors, rng: np.random.Generator, decisions: int) -> Source:
     """Findings of donors, in stretches of random length (Politis & Romano 1994), each of another donor, its symbols
     permuted within sectors. The true report is not looked at."""
@@ -47,9 +52,9 @@ def _stretches(donors: Donors, rng: np.random.Generator, decisions: int) -> Iter
     skipped = 0
     while decisions > 0:
         number, length = int(rng.integers(2**31)), min(int(rng.geometric(1 / BLOCK)), LONGEST, decisions)
-        decisions -= length
         names = _permuted(donors, rng)
         reports, skipped = donors.reports(number, skipped + length)[skipped:], BEGINNING
+        decisions -= len(reports)  # a donor that is ruined has fewer than it was asked for
         for report in reports:
             yield tuple(_renamed(finding, names) for finding in report)
 
