@@ -35,7 +35,7 @@ from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan, rehearse
 from tradearena.market.dataset import open_dataset
-from tradearena.market.synthetic import Design
+from tradearena.market.design import Design
 from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
 from tradearena.panel import Array

@@ -23,7 +23,8 @@ from tradearena.agents.reply import decision_in
 from tradearena.agents.scene import Claim, Past, Scene, read
 from tradearena.errors import CardError
 from tradearena.market.dataset import open_dataset
-from tradearena.market.synthetic import Design, synthesise
+from tradearena.market.design import Design
+from tradearena.market.synthetic import synthesise
 from tradearena.panel import Array, Panel
 from tradearena.policy import Limits
 from tradearena.values import Memo
@@ -147,7 +148,7 @@ def test_each_signal_ranks_as_it_says() -> None:
 
 def test_the_coupled_one_loads_on_the_pair_that_moves_together_and_praises_diversification() -> None:
     tape = synthesise(Design(symbols=12, sectors=3, bars=120, seed=5, coupled=1, coupling=0.999))
-    times = tape.dates.astype("datetime64[us]")
+    times = tape.start
     prices = (tape.open, tape.high, tape.low, tape.close)
     names = [ticker for ticker, _ in tape.design.names]
     panel = Panel.of(names, times, times + np.timedelta64(1, "D"), prices, tape.volume, bars_per_year=252.0)
@@ -299,7 +300,7 @@ def test_wishes_contract_towards_the_same_few_names() -> None:
 def test_a_planted_precursor_is_seen_in_its_lead_and_quiet_bars_are_not() -> None:
     design = Design(symbols=12, sectors=4, bars=500, seed=3, scenes=4, lead=6, strength=1.5)
     tape = synthesise(design)
-    times = tape.dates.astype("datetime64[us]")
+    times = tape.start
     prices = (tape.open, tape.high, tape.low, tape.close)
     names = [ticker for ticker, _ in design.names]
     panel = Panel.of(names, times, times + np.timedelta64(1, "D"), prices, tape.volume, bars_per_year=252.0)

@@ -16,7 +16,7 @@ from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.cli import main
 from tradearena.market.dataset import open_dataset
-from tradearena.market.synthetic import Design
+from tradearena.market.design import Design
 from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
 

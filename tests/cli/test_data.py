@@ -1,7 +1,10 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -90,13 +93,37 @@ def test_synth_makes_a_dataset_that_can_be_opened_by_name(home):
 
 def test_synth_writes_where_it_is_told_and_says_where(tmp_path):
     result = _run("synth", "new", "--bars", 30, "--out", tmp_path / "there", "--json")
-    assert json.loads(result.stdout) == {"dataset": str(tmp_path / "there")}
+    assert json.loads(result.stdout) == {"datasets": [str(tmp_path / "there")]}
     assert (tmp_path / "there" / "card.toml").is_file()
 
 
 def test_synth_overwrites_nothing(home):
     assert _run("synth", "new", "--bars", 30, home=home).exit_code == 0
     assert "is there already" in str(_run("synth", "new", home=home).exception)
+
+
+def test_synth_makes_many_paths_of_one_design(home):
+    made = json.loads(_run("synth", "many", "--bars", 30, "--paths", 10, "--seed", 4, "--json", home=home).stdout)
+    folders = [Path(folder) for folder in made["datasets"]]
+    assert [folder.name for folder in folders] == [f"many-{k:02d}" for k in range(1, 11)]
+    assert all(f"--seed {4 + k} " in (folder / "card.toml").read_text() for k, folder in enumerate(folders))
+    assert len({(folder / "bars.parquet").read_bytes() for folder in folders}) == 10
+
+
+def test_synth_makes_none_of_many_paths_where_one_is_there(home):
+    assert _run("synth", "many-2", "--bars", 30, home=home).exit_code == 0
+    assert "many-2 is there already" in str(_run("synth", "many", "--bars", 30, "--paths", 3, home=home).exception)
+    assert not (home / "market_data" / "many-1").exists()
+
+
+def test_a_card_says_the_command_that_makes_its_bars_again(home):
+    options = ("--frequency", "30m", "--bars", 200, "--edge", 2.5, "--lookback", 3, "--scenes", 2, "--strength", 1.0)
+    assert _run("synth", "one", *options, home=home).exit_code == 0
+    source = tomllib.loads((home / "market_data" / "one" / "card.toml").read_text())["source"]
+    again = shlex.split(source.replace("data synth one", "data synth two"))[2:]
+    assert _run(*again, home=home).exit_code == 0
+    one, two = ((home / "market_data" / name / "bars.parquet").read_bytes() for name in ("one", "two"))
+    assert one == two
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", ""])

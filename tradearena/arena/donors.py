@@ -22,7 +22,8 @@ from tradearena.agents.prompt import Pages, instructions_in
 from tradearena.agents.talker import Talker
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.tally import Tally
-from tradearena.market.synthetic import DAYS, SECTORS, Design, synthesise
+from tradearena.market.design import DAYS, SECTORS, Design
+from tradearena.market.synthetic import synthesise
 from tradearena.market.window import Span
 from tradearena.panel import Panel
 from tradearena.policy import Policy

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tradearena.cli import options
+from tradearena.cli import options, synth
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,56 +87,7 @@ def describe_dataset(
     Console().print(_sheet(found, {**dataset.card.model_dump(), "digest": dataset.panel.digest}))
 
 
-@app.command("synth")
-def synthesise_dataset(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new dataset.")],
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Seed of the dice; the same seed gives the same bars.")
-    ] = 1,
-    symbols: Annotated[int, typer.Option("--symbols", help="How many symbols.")] = 12,
-    sectors: Annotated[int, typer.Option("--sectors", help="How many sectors they are dealt to.")] = 4,
-    bars: Annotated[int, typer.Option("--bars", help="How many business days.")] = 756,
-    start: Annotated[datetime, typer.Option("--start", formats=["%Y-%m-%d"], metavar="DATE", help="First day.")] = (
-        datetime(2015, 1, 5)  # noqa: DTZ001  a date of the exchange's calendar
-    ),
-    coupled: Annotated[int, typer.Option("--coupled", help="Pairs of symbols that move almost as one.")] = 0,
-    scenes: Annotated[int, typer.Option("--scenes", help="Stress scenes: falls of the whole market.")] = 0,
-    depth: Annotated[float, typer.Option("--depth", help="Fall of the market's log in each.")] = 0.15,
-    lead: Annotated[int, typer.Option("--lead", help="Bars that a precursor stands before a scene.")] = 6,
-    strength: Annotated[
-        float, typer.Option("--strength", help="Precursor: by how much the log of all volumes is up; 0: there is none.")
-    ] = 0.0,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make; default: market_data/NAME.")] = None,
-    home: options.Home = None,
-    json: options.Json = False,
-) -> None:
-    """Invent daily bars: sectors, volatility that clusters, fat tails, gaps over night, stress scenes if asked for."""
-    from tradearena import rooms
-    from tradearena.errors import UsageError
-    from tradearena.market.dataset import ROOM
-    from tradearena.market.synthetic import Design
-    from tradearena.market.writing import write_synthetic
-
-    if not name or name != Path(name).name or name.startswith("."):
-        raise UsageError(f"'{name}' cannot name a dataset; give a plain name, and the place with --out or --home")
-    design = Design(
-        symbols=symbols,
-        sectors=sectors,
-        bars=bars,
-        start=start.date(),
-        seed=seed,
-        coupled=coupled,
-        scenes=scenes,
-        depth=depth,
-        lead=lead,
-        strength=strength,
-    )
-    folder = write_synthetic(design, out or rooms.home(home) / ROOM / name, name=name)
-    if json:
-        _print_json({"dataset": str(folder)})
-        return
-    typer.echo(f"{symbols} symbols, {bars} bars in {folder}")
-    typer.echo(f"Next:  tradearena data describe {name if out is None else folder}", err=True)
+app.command("synth")(synth.synthesise_dataset)
 
 
 def _sheet(found: dict[str, Any], card: dict[str, Any]) -> Table:

@@ -3,51 +3,80 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
 
 from tradearena.errors import UsageError
+from tradearena.market.bars import FIELDS
 from tradearena.market.card import DatasetCard
-from tradearena.market.synthetic import Design, Tape, synthesise
+from tradearena.market.clock import to_utc
+from tradearena.market.design import Design
+from tradearena.market.synthetic import Tape, synthesise
 
-OPTIONS = ("seed", "symbols", "sectors", "bars", "start", "coupled")
-STRESS = ("scenes", "depth", "lead", "strength")
-"""Parts of a design that the command line sets; the card says them, so that the command can be given again."""
+ZONE = "America/New_York"
+PRICES = FIELDS[:4]
+
+BASICS = ("seed", "symbols", "sectors", "bars", "start", "coupled")
+OPTIONS = (
+    *BASICS, "frequency", "drift", "edge", "lookback", "scenes", "scene", "depth", "lead", "strength",
+)  # fmt: skip
+"""Parts of a design that the command line sets. The card says the basics and what is unlike its default, so that the
+command can be given again."""
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """A folder to write into that takes its name once all of it is written; when interrupted, nothing of it stays.
+
+    Raises:
+        UsageError: there is something of that name already; nothing is overwritten.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} is there already; choose another name, or remove it first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as unnamed:
+        written = Path(unnamed) / folder.name
+        written.mkdir()
+        yield written
+        written.rename(folder)
 
 
 def write_synthetic(design: Design, folder: Path, *, name: str | None = None) -> Path:
     """Invent the bars of a design and write them with their card; `name` is the dataset's, else the folder's.
 
     Raises:
-        UsageError: the folder is there already; nothing is overwritten.
+        UsageError: the folder is there already, or the design leads to prices that cannot be written.
     """
-    if folder.exists():
-        raise UsageError(f"{folder} is there already; choose another name, or remove it first")
-    tape = synthesise(design)
-    folder.mkdir(parents=True)
-    (folder / "card.toml").write_text(card_text(synthetic_card(name or folder.name, design)), encoding="utf-8")
-    write_bars(tape, folder / "bars.parquet")
+    with new_folder(folder) as written:
+        text = card_text(synthetic_card(name or folder.name, design))
+        (written / "card.toml").write_text(text, encoding="utf-8")
+        write_bars(synthesise(design), written / "bars.parquet")
     return folder
 
 
 def synthetic_card(name: str, design: Design) -> DatasetCard:
     """The card of invented bars: sessions of New York, stamped at their start."""
-    said = (*OPTIONS, *STRESS) if design.scenes else OPTIONS
-    options = " ".join(f"--{name} {getattr(design, name)}" for name in said)
+    usual = Design()
+    said = [part for part in OPTIONS if part in BASICS or getattr(design, part) != getattr(usual, part)]
+    options = " ".join(f"--{part} {getattr(design, part)}" for part in said)
     return DatasetCard(
         name=name,
         source=f"tradearena data synth {name} {options}",
         licence="CC0-1.0: invented, no market was observed",
-        timezone="America/New_York",
+        timezone=ZONE,
         label="start",
-        frequency="1d",
+        frequency=design.frequency,
         volume_unit="shares",
         adjusted=True,
         calendar="intersection",
         sectors=dict(sorted(design.names)),
-        description="Invented daily bars: market, sector and own factors, GARCH(1,1) volatility, Student t tails.",
+        description="Invented bars: market, sector and own factors, GARCH(1,1) volatility, Student t tails.",
     )
 
 
@@ -66,17 +95,22 @@ def card_text(card: DatasetCard) -> str:
 
 
 def write_bars(tape: Tape, path: Path) -> None:
-    """Long Parquet, zstd: `date, symbol, open, high, low, close, volume`, by symbol and date."""
+    """Long Parquet, zstd: `date` (or `timestamp`, UTC, within the day), `symbol, open, high, low, close, volume`, by
+    symbol and time. Prices are decimals: they are whole cents."""
     T, N = tape.close.shape
     symbols = np.array([ticker for ticker, _ in tape.design.names])
     order = np.argsort(symbols)
+    daily = tape.design.daily
+    start = tape.start if daily else to_utc(tape.start, ZoneInfo(ZONE))[0]
+    when = "CAST(start AS DATE) AS date" if daily else "start AT TIME ZONE 'UTC' AS timestamp"
     columns = {
-        "date": np.tile(tape.dates.astype("datetime64[us]"), N),
+        "start": np.tile(start, N),
         "symbol": np.repeat(symbols[order], T).astype(object),
         "volume": tape.volume[:, order].T.ravel().astype(np.int64),
-        **{name: getattr(tape, name)[:, order].T.ravel() for name in ("open", "high", "low", "close")},
+        **{name: getattr(tape, name)[:, order].T.ravel() for name in PRICES},
     }
+    prices = ", ".join(f"CAST({name} AS DECIMAL(12, 2)) AS {name}" for name in PRICES)
     with duckdb.connect(config={"threads": 1}) as con:
+        con.execute("SET TimeZone = 'UTC'")
         con.register("tape", columns)
-        selected = "SELECT CAST(date AS DATE) AS date, symbol, open, high, low, close, volume FROM tape"
-        con.sql(selected).write_parquet(str(path), compression="zstd")
+        con.sql(f"SELECT {when}, symbol, {prices}, volume FROM tape").write_parquet(str(path), compression="zstd")
