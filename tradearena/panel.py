@@ -108,6 +108,12 @@ class Panel:
         return self.valid & (self.volume > 0)
 
     @cached_property
+    def traded(self) -> NDArray[np.int64]:
+        """[T, N]: the last bar, up to this one, in which the symbol traded; -1 where there is none."""
+        bars = np.where(self.tradable, np.arange(len(self))[:, None], -1)
+        return np.maximum.accumulate(bars, axis=0)
+
+    @cached_property
     def dealing(self) -> Array:
         """[T, N]: the open, or 0 where nothing can be traded; what orders fill at."""
         return np.where(self.tradable, self.open, 0.0)

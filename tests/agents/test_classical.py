@@ -62,6 +62,18 @@ def test_equal_weight_leaves_out_what_has_no_bar_and_what_nobody_traded():
     assert decision.rationale == "Rebalance to 1/2 in each of the 2 symbols that trade."
 
 
+def test_what_cannot_be_traded_stays_as_it_is_and_the_rest_fits_beside_it():
+    nan = np.nan
+    panel = panel_of([(1, 2, 3, 4), (1, nan, nan, 4)], [(1, 2, 3, 4), (1, nan, nan, 4)])
+    held = np.array([0.1, 0.3, 0.4, 0.0])
+    decision = answer(seat("equal-weight"), observe(panel, committed=held))
+    assert decision.target == pytest.approx([0.15, 0.3, 0.4, 0.15])
+    little = answer(seat("equal-weight"), observe(panel, committed=held / 10))
+    assert little.target == pytest.approx([0.465, 0.03, 0.04, 0.465])
+    over = answer(seat("equal-weight"), observe(panel, committed=held * 2))
+    assert over.target == pytest.approx([0.0, 0.6, 0.8, 0.0])
+
+
 def test_momentum_holds_the_strongest_and_breaks_ties_by_symbol(tmp_path):
     panel = closes((99, 1, 1, 1, 1), (10, 10, 10, 10, 10), (11, 9, 12, 10, 10), (12, 11, 11, 9, 10))
     mine = card(tmp_path, "momentum", lookback=2, share=0.4)  # two of five; S1 and S2 both gained 10 %

@@ -112,6 +112,18 @@ def test_a_missing_bar_is_an_empty_cell_and_is_read_as_the_close_before() -> Non
     assert np.allclose(seen.closes, known, rtol=1e-5, equal_nan=True)
 
 
+def test_what_is_held_and_did_not_trade_is_named_in_the_account() -> None:
+    panel = walk(4, bars=40, n=4, gaps=0.3)
+    t = next(t for t in range(20, 40) if panel.tradable[t].sum() == 2)
+    every = np.full(4, 10.0)
+    holding = replace(observe(panel, t).account, shares=every, weights=every / 40, committed=every / 40)
+    text = pages().prompt(replace(observe(panel, t), account=holding))
+    a, b = (panel.symbols[i] for i in np.flatnonzero(~panel.tradable[t]))
+    assert f'Held, without trade in this bar, at an older price: ["{a}", "{b}"]' in text
+    assert np.allclose(read(text).held, every / 40)
+    assert "Held, without" not in pages().prompt(observe(panel, t))
+
+
 def test_the_account_is_told_in_full() -> None:
     panel = walk(5, bars=40, n=3)
     z = np.zeros(3)

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from stage import FREE, TIGHT, asked, plan, walk, with_latency
 
+from tradearena import policy as policies
 from tradearena.agents.agent import Seat
 from tradearena.agents.card import open_agent
 from tradearena.analysis.metrics import metrics, validity
 from tradearena.arena import experiment
 from tradearena.arena.episode import play
-from tradearena.arena.plan import BASELINES, rehearse
+from tradearena.arena.plan import BASELINES, Plan, rehearse
 from tradearena.arena.tally import Tally
+from tradearena.market.dataset import open_dataset
+from tradearena.market.window import Window
 from tradearena.policy import Execution, Limits, Policy
 from tradearena.store.reader import Reader
 
@@ -56,12 +59,36 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-L{case[2]}-every{case[3]}-gaps{case[4]}")
+REAL = [
+    ("markowitz", "ohlcv_daily_51", "intersection"),
+    ("markowitz", "ohlcv_daily_51", "union"),
+    ("organism-momentum", "ohlcv_daily_51", "union"),
+    ("momentum", "crypto8_hourly_gappy", "union"),
+    ("organism-obedient", "crypto8_hourly_gappy", "union"),
+    ("equal-weight", "crypto8_hourly_gappy", "intersection"),
+]
+"""Real calendars that differ: stocks beside coins, and coins with gaps of up to nine hours."""
+
+
+def invented(name, policy, latency, every, gaps):
+    """A plan on a random walk."""
+    candidate = asked(swings, "swings") if name == "swings" else open_agent(name)
+    return plan(walk(3, 70, gaps=gaps), candidate, policy=with_latency(policy, latency), every=every)
+
+
+def real(folder, agent, name, calendar):
+    """A plan on real bars."""
+    dataset = open_dataset(str(folder / f"{name}.parquet"), calendar=calendar)
+    return Plan(dataset, policies.load("standard"), Window(steps=150), (open_agent(agent),), (0,), ("hidden",))
+
+
+@pytest.fixture(scope="module", params=[*CASES, *REAL], ids=lambda case: "-".join(map(str, [case[0], *case[2:]])))
 def played(request, tmp_path_factory):
     """A finished episode: its plan and its file."""
-    name, policy, latency, every, gaps = request.param
-    candidate = asked(swings, "swings") if name == "swings" else open_agent(name)
-    made = plan(walk(3, 70, gaps=gaps), candidate, policy=with_latency(policy, latency), every=every)
+    if request.param in CASES:
+        made = invented(*request.param)
+    else:
+        made = real(request.getfixturevalue("real_data"), *request.param)
     path = tmp_path_factory.mktemp("played") / "mine.duckdb"
     outcome = experiment.run(made, path)
     assert outcome.failure is None
@@ -99,7 +126,8 @@ def test_every_bar_is_marked_and_every_decision_is_a_step(played):
     span = made.span
     assert table(path, "SELECT t FROM mark ORDER BY t")["t"].tolist() == list(range(span.first, span.last + 1))
     assert table(path, "SELECT t FROM step ORDER BY t")["t"].tolist() == list(span.decisions)
-    assert span.decisions[-1] + made.policy.execution.latency <= span.last == 69
+    assert span.last == (len(made.dataset.panel) - 1 if made.window.steps is None else span.first + made.window.steps)
+    assert span.decisions[-1] + made.policy.execution.latency <= span.last
 
 
 def test_every_order_is_filled_or_cancelled_at_the_open_it_was_due_at(played):
@@ -143,14 +171,29 @@ def test_orders_take_position_and_orders_in_flight_to_what_was_approved(played):
 
 
 def test_the_views_weigh_the_account_to_one_at_every_step(played):
-    _, path = played
+    made, path = played
     found = table(
         path,
         "SELECT s.t, any_value(m.cash - m.owed) / any_value(m.nav) + sum(w.executed) AS whole, count(*) AS n "
         "FROM weights w JOIN steps s USING (episode, t) JOIN mark m USING (episode, t) GROUP BY s.t",
     )
     np.testing.assert_allclose(found["whole"], 1.0, rtol=0, atol=1e-12)
-    assert set(found["n"]) == {5}
+    assert set(found["n"]) == {len(made.dataset.panel.symbols)}
+
+
+def test_what_does_not_trade_is_not_dealt_in_keeps_its_mark_and_is_flagged(played):
+    made, path = played
+    panel = made.dataset.panel
+    symbols = {symbol: i for i, symbol in enumerate(panel.symbols)}
+    found = table(path, "SELECT t, symbol, mark, stale FROM bar WHERE mark IS NOT NULL")
+    at = found["t"], np.array([symbols[symbol] for symbol in found["symbol"].tolist()])
+    assert (found["stale"].astype(bool) == ~panel.tradable[at]).all()
+    assert (found["mark"] == panel.mark[at]).all()
+    idle = table(path, "SELECT count(*) AS n FROM fills JOIN bar USING (t, symbol) WHERE stale AND quantity <> 0")
+    assert idle["n"].tolist() == [0]
+    steps, shares = table(path, "SELECT t FROM step ORDER BY t")["t"], vectors(path, "step", "shares")
+    resting = table(path, "SELECT count(*) AS n FROM weights WHERE stale AND executed <> 0")
+    assert resting["n"].tolist() == [((shares * panel.mark[steps] != 0) & ~panel.tradable[steps]).sum()]
 
 
 def test_the_views_say_what_the_tables_say(played):

@@ -17,6 +17,7 @@ from tradearena.arena.plan import rehearse
 from tradearena.errors import AgentError, DivergedError, Interrupted, StoreError, UsageError
 from tradearena.policy import Execution, Limits, Policy
 from tradearena.store.reader import Reader
+from tradearena.store.schema import ENGINE
 from tradearena.store.seal import seal_of
 
 PANEL = walk(2, 70, gaps=0.05)
@@ -323,7 +324,7 @@ def test_the_setup_is_on_file(path):
     experiment.run(one, path)
     with Reader(path) as reader:
         setup = reader.experiment()
-    assert (setup.id, setup.name, setup.engine) == (one.identity, "stage", 1)
+    assert (setup.id, setup.name, setup.engine) == (one.identity, "stage", ENGINE)
     assert setup.policy == TIGHT.model_dump(mode="json")
     assert setup.policy_digest == TIGHT.digest
     assert setup.dataset_digest == PANEL.digest

@@ -143,3 +143,15 @@ def test_an_agent_that_is_not_asked_in_words_has_no_text(arena, bars):
     file = arena("run", "--agent", "cash", "--data", bars, "--steps", "3", "--json").json["experiment"]
     assert arena("replay", file, "--step", "22", "--json").json["said"] == {}
     assert arena("replay", file, "--step", "22", "--text").code == 0
+
+
+def test_a_step_flags_what_is_held_at_an_older_price(arena, tmp_path):
+    rows = [f"2024-01-{d:02d},{s},{10 + d},{10 + d},{10 + d},{10 + d},1e6" for d in range(1, 31) for s in "AB"]
+    rows = [row for row in rows if not row.startswith("2024-01-25,B")]
+    (tmp_path / "gap.csv").write_text("date,symbol,open,high,low,close,volume\n" + "\n".join(rows))
+    run = arena("run", "--data", "gap.csv", "--calendar", "union", "--agent", "equal-weight", "--json").json
+    page = arena("replay", run["experiment"], "--step", "24", "--json").json
+    assert {row["symbol"]: row["stale"] for row in page["weights"]} == {"A": False, "B": True}
+    shown = arena("replay", run["experiment"], "--step", "24").out
+    (line,) = (line for line in shown.splitlines() if line.strip().startswith("B "))
+    assert "not traded: last mark" in line

@@ -95,15 +95,17 @@ def test_the_order_of_questions_does_not_matter(order):
         assert same(reference.at(t), RollingMarkowitz(market, Reference(lookback=20)).at(t))
 
 
-def test_only_what_trades_in_the_bar_gets_weight():
+def test_a_symbol_whose_market_is_closed_keeps_its_weight_and_one_that_is_gone_does_not():
     close, volume = bars()
-    volume[60, 0] = 0.0
-    close[60, 1] = np.nan
-    reference = RollingMarkowitz(panel(close, volume), Reference(risk_aversion=100.0))
-    assert (reference.at(59).weights[:2] > 0).all()
-    assert (reference.at(60).weights[:2] == 0).all()
-    assert reference.at(60).weights.sum() == pytest.approx(1.0, abs=1e-12)
-    assert (reference.at(61).weights[:2] > 0).all()
+    volume[60:62, 0] = 0.0
+    close[60:, 1] = np.nan
+    reference = RollingMarkowitz(panel(close, volume), Reference(lookback=20, risk_aversion=100.0))
+    for t in range(59, 69):
+        assert (reference.at(t).weights[:2] > 0).all()
+    assert reference.at(69).weights[1] > 0  # ten bars are the newer half of twenty
+    assert reference.at(70).weights[1] == 0
+    assert reference.at(70).weights[0] > 0
+    assert reference.at(70).weights.sum() == pytest.approx(1.0, abs=1e-12)
 
 
 def test_a_symbol_waits_until_it_is_listed_for_half_of_the_window():
@@ -115,10 +117,12 @@ def test_a_symbol_waits_until_it_is_listed_for_half_of_the_window():
     assert reference.at(50).weights[2] > 0
 
 
-def test_where_nothing_trades_everything_is_cash():
+def test_where_nothing_has_traded_for_long_everything_is_cash():
     close, volume = bars()
-    volume[60] = 0.0
-    np.testing.assert_array_equal(RollingMarkowitz(panel(close, volume), Reference()).at(60).weights, np.zeros(6))
+    volume[40:71] = 0.0
+    reference = RollingMarkowitz(panel(close, volume), Reference(lookback=60))
+    assert reference.at(69).weights.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_array_equal(reference.at(70).weights, np.zeros(6))
 
 
 def test_what_the_cap_leaves_over_stays_in_cash():

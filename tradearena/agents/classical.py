@@ -40,7 +40,8 @@ class Rule(Card):
 
 
 class ClassicalAgent:
-    """A rule in its seat."""
+    """A rule in its seat. What cannot be traded now stays as it is, and the rest of what the rule wants fits beside it:
+    at a weekend of the stocks the coins alone are dealt in, with what the stocks leave over."""
 
     def __init__(self, rule: Rule, seat: Seat) -> None:
         self.rule, self.seat = rule, seat
@@ -48,7 +49,7 @@ class ClassicalAgent:
     async def decide(self, observation: Observation) -> Decision:
         """Apply the rule."""
         target, rationale = self.rule.weigh(observation, self.seat)
-        return Decision(target, rationale)
+        return Decision(None if target is None else _beside_what_rests(target, observation), rationale)
 
 
 class Cash(Rule):
@@ -184,6 +185,16 @@ def _equal(live: Mask) -> tuple[Array, int]:
     """1/n on the n symbols that are live, and n."""
     n = int(live.sum())
     return np.where(live, 1.0 / max(n, 1), 0.0), n
+
+
+def _beside_what_rests(target: Array, observation: Observation) -> Array:
+    """The target with the held weight where nothing trades, the others scaled down to what that leaves of its sum."""
+    live = observation.live
+    if live.all():
+        return target
+    resting, wanted = np.where(live, 0.0, observation.account.committed), np.where(live, target, 0.0)
+    room, asked = max(target.sum() - resting.sum(), 0.0), wanted.sum()
+    return np.asarray(resting + wanted * (room / asked if asked > room else 1.0))
 
 
 def _covariance(observation: Observation, lookback: int) -> Array:

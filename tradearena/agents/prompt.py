@@ -29,6 +29,9 @@ ASKED, GIST = "asked for ", " Risk review: "
 POSITIONS, COMMITTED = "Positions: ", "Once orders in flight have filled: "
 """Each is followed by JSON, symbol to weight, zeros left out; the second only where orders are in flight."""
 
+RESTING = "Held, without trade in this bar, at an older price: "
+"""Followed by JSON, a list of symbols; only where there are any."""
+
 
 class Pages:
     """Writes what one agent reads in one episode. Lines of bars are made once and kept while they are shown."""
@@ -124,6 +127,10 @@ def account(observation: Observation) -> str:
     ]
     if held.in_flight.any():
         lines.append(COMMITTED + _weights(held.committed, symbols))
+    resting = (held.shares != 0) & ~observation.live
+    if resting.any():
+        names = quoted(symbols)
+        lines.append(f"{RESTING}[{', '.join(names[i] for i in resting.nonzero()[0].tolist())}]")
     if held.fill is not None:
         lines += _fills(held.fill, held, symbols)
     return "\n".join(lines)

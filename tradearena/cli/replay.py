@@ -116,8 +116,9 @@ def _print_page(found: Page, *, text: bool) -> None:
     for name, said in found.said.items() if text else ():
         say(f"\n--- {name}\n{said}\n--- end of {name}\n")
     books = ("held", "intent", "approved", "reference")
-    weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books)] for row in found.weights]
-    report.print_table(["symbol", *books], weights, title="weights")
+    rest = {True: "not traded: last mark", False: ""}
+    weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books), rest[row["stale"]]] for row in found.weights]
+    report.print_table(["symbol", *books, ""], weights, title="weights")
     if found.findings:
         numbers = ("proposed", "approved", "limit")
         findings = [

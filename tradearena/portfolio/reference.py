@@ -45,8 +45,9 @@ class RollingMarkowitz:
 
     The rows are the returns of bars max(1, t - lookback + 1) .. t (bar 0 has none). With fewer than three rows the
     covariance is `UNKNOWN_VARIANCE` times the identity, the mean is zero, and the weights are equal. Weight goes only
-    to symbols that trade at t and were listed for at least half of the rows: before its first bar a symbol's returns
-    are zeros, so that a fresh listing looks almost free of risk. Whatever the cap leaves over stays in cash.
+    to symbols that were listed for at least half of the rows and have traded within the newer half: without a bar a
+    symbol's returns are zeros, so that a fresh listing, or one that is gone, looks almost free of risk. A symbol whose
+    market is closed at t, on a calendar of several, keeps its weight. Whatever the cap leaves over stays in cash.
 
     Answers are kept, so that an agent that is the reference shares its solve with the audit, and episodes on the same
     bars share theirs: as many of the newest as fit into `KEPT` bytes, at least one.
@@ -96,6 +97,7 @@ class RollingMarkowitz:
         return Estimate(t, weights, covariance, mean, short=rows < lookback)
 
     def _caps(self, t: int, rows: int) -> Array:
-        """[N]: the cap of what trades at t and was listed at least half of the rows ago, 0 for the rest."""
-        caps: Array = (self.panel.tradable[t] & (self.panel.mark[t - rows // 2] > 0)) * self.rules.cap
+        """[N]: the cap of what was listed half of the rows ago and has traded since, 0 for the rest."""
+        middle = t - rows // 2
+        caps: Array = ((self.panel.mark[middle] > 0) & (self.panel.traded[t] >= middle)) * self.rules.cap
         return caps

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-ENGINE = 1
+ENGINE = 2
 """Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
 
 
@@ -208,7 +208,7 @@ VIEWS = {
     "bar": """
         SELECT t, start, "end", symbol, open, high, low, close, volume,
                last_value(CASE WHEN isnan(close) THEN NULL ELSE close END IGNORE NULLS)
-                   OVER (PARTITION BY symbol ORDER BY t) AS mark
+                   OVER (PARTITION BY symbol ORDER BY t) AS mark, volume = 0 AS stale
         FROM (SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
                      unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high,
                      unnest(b.low::DOUBLE[]) AS low, unnest(b.close::DOUBLE[]) AS close,
@@ -216,7 +216,7 @@ VIEWS = {
               FROM bars b, experiment e)""",
     "weights": """
         SELECT s.episode, s.t, s.symbol, s.intent, s.approved, s.reference,
-               s.shares * coalesce(b.mark, 0) / m.nav AS executed
+               s.shares * coalesce(b.mark, 0) / m.nav AS executed, b.stale
         FROM (SELECT s.episode, s.t, unnest(e.symbols) AS symbol, unnest(s.intent::DOUBLE[]) AS intent,
                      unnest(s.approved::DOUBLE[]) AS approved, unnest(s.reference::DOUBLE[]) AS reference,
                      unnest(s.shares::DOUBLE[]) AS shares

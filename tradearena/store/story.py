@@ -111,13 +111,14 @@ def _said(reader: Reader, episode: str, t: int) -> dict[str, str]:
 
 
 def _weights(reader: Reader, episode: str, t: int, nav: float) -> list[dict[str, Any]]:
-    """Symbols that any book holds, largest intent first."""
+    """Symbols that any book holds, largest intent first; `stale` where nothing traded in the bar."""
     vectors = _one(reader, "SELECT s.shares, s.intent, s.approved, s.reference FROM step s", episode, t)
     shares, intent, approved, reference = (np.asarray(vector) for vector in vectors)
-    held = shares * np.nan_to_num(reader.panel().mark[t]) / nav
-    rows = zip(reader.experiment().symbols, held, intent, approved, reference, strict=True)
-    names = ("symbol", "held", "intent", "approved", "reference")
-    listed = [dict(zip(names, row, strict=True)) for row in rows if any(abs(float(w)) > 1e-6 for w in row[1:])]
+    panel = reader.panel()
+    held = shares * panel.mark[t] / nav
+    rows = zip(panel.symbols, held, intent, approved, reference, (~panel.tradable[t]).tolist(), strict=True)
+    names = ("symbol", "held", "intent", "approved", "reference", "stale")
+    listed = [dict(zip(names, row, strict=True)) for row in rows if any(abs(float(w)) > 1e-6 for w in row[1:-1])]
     return sorted(listed, key=lambda weights: -abs(weights["intent"]))
 
 
