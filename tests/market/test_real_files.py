@@ -1,6 +1,7 @@
 """Real bars with real defects, which nobody here made; skipped where they are not at hand."""
 
 import json
+from collections import Counter
 
 import duckdb
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tradearena.errors import DataError
 from tradearena.market.dataset import open_dataset
 from tradearena.market.describe import describe
+from tradearena.market.importing import clean, write_import
 
 
 def _remarks(dataset):
@@ -161,3 +163,33 @@ def test_a_last_bar_with_an_open_only_is_dropped(real_data, tmp_path):
 def test_hours_that_a_coin_did_not_trade_are_holes(real_data, tmp_path):
     path = _as_csv(real_data / "nasty" / "gaps_DOT_1h_gappy.jsonl", tmp_path / "DOT.csv")
     assert _remarks(open_dataset(path))["holes"] > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "dropped"),
+    [
+        ("ohlcv_hourly_50", {"off grid": 51}),
+        ("ohlcv_daily_51", {}),
+        ("astock50_hourly", {"unfinished": 50}),
+        ("crypto8_hourly_gappy", {"unfinished": 8}),
+        ("stockbench_dow20_daily", {}),
+    ],
+)
+def test_import_changes_no_value_of_a_real_bar_and_drops_what_an_opened_dataset_drops(
+    real_data, tmp_path, name, dropped
+):
+    found = clean(real_data / f"{name}.parquet", name, {})
+    assert Counter(one.rule for one in found.corrections) == dropped
+    assert all(one.dropped for one in found.corrections)
+    opened = _opened(real_data, f"{name}.parquet")
+    assert found.panel.digest == opened.panel.digest
+    read = open_dataset(str(write_import(found, tmp_path / name)))
+    assert read.panel.digest == opened.panel.digest
+    assert read.card.sectors == opened.card.sectors
+    assert not {remark.rule for remark in read.warnings} & set(dropped)
+
+
+def test_the_week_the_banks_fell_is_left_as_it_was(real_data):
+    for name in ("KRE", "BTC-USD"):
+        found = clean(real_data / "nasty" / f"calendar_mismatch_{name}_daily.csv", name, {})
+        assert found.corrections == ()

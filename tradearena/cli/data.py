@@ -1,4 +1,4 @@
-"""`tradearena data list`, `describe` and `synth`: which bars there are, what they are like, and new invented ones."""
+"""`tradearena data`: which bars there are, what they are like, cleaned ones and invented ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tradearena.cli import options, synth
+from tradearena.cli import importing, options, synth
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-app = typer.Typer(help="Which bars there are, what they are like, and new invented ones.", no_args_is_help=True)
+app = typer.Typer(help="Bars: which there are, what they are like; cleaned and invented ones.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset name, folder, or CSV or Parquet file.")]
 Timezone = Annotated[str | None, typer.Option("--timezone", help="Override: the zone of stamps that carry none.")]
@@ -88,6 +88,7 @@ def describe_dataset(
 
 
 app.command("synth")(synth.synthesise_dataset)
+app.command("import")(importing.import_dataset)
 
 
 def _sheet(found: dict[str, Any], card: dict[str, Any]) -> Table:

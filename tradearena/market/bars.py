@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,8 +32,9 @@ class Remark:
 class Bars:
     """R raw bars, sorted by symbol, stamp and place in the files.
 
-    `stamp` is UTC, `local` the same moment on the exchange's clock (as written, where it was naive). `values` is
-    [R, 5]: open, high, low, close, volume; NaN is a missing cell, a volume of inf a file without volumes.
+    `stamp` is UTC, `local` the same moment on the exchange's clock (as written, where it was naive, that is without a
+    zone). `values` is [R, 5]: open, high, low, close, volume; NaN is a missing cell, a volume of inf a file without
+    volumes.
     """
 
     files: tuple[Path, ...]
@@ -42,6 +44,7 @@ class Bars:
     symbol: NDArray[np.int64]
     stamp: Times
     local: Times
+    naive: Mask
     values: Array
 
     def __len__(self) -> int:
@@ -49,8 +52,16 @@ class Bars:
 
     def take(self, chosen: Mask | NDArray[np.intp]) -> Bars:
         """The chosen bars, in the order chosen."""
-        columns = ("file", "row", "symbol", "stamp", "local", "values")
+        columns = ("file", "row", "symbol", "stamp", "local", "naive", "values")
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
+
+    def with_values(self, values: Array) -> Bars:
+        """The same bars with other values [R, 5]."""
+        return replace(self, values=values)
+
+    def with_stamps(self, stamp: Times) -> Bars:
+        """The same bars at other moments [R], UTC, in the order they stand in."""
+        return replace(self, stamp=stamp)
 
     def ordered(self) -> Bars:
         """Sorted by symbol, stamp and place."""
@@ -62,6 +73,12 @@ class Bars:
         same: Mask = np.zeros(len(self), dtype=np.bool_)
         same[1:] = self.symbol[1:] == self.symbol[:-1]
         return same
+
+    @property
+    def runs(self) -> Iterator[slice]:
+        """The bars of each symbol, one slice of the table after the other."""
+        edges = np.append(np.flatnonzero(~self.follows), len(self)).tolist()
+        return map(slice, edges[:-1], edges[1:])
 
     def steps(self, times: Times) -> NDArray[np.timedelta64]:
         """[R]: time since the bar before of the same symbol; NaT for the first of each."""
@@ -78,14 +95,14 @@ class Bars:
 
 def place_of(path: Path, row: int) -> str:
     """Where a data row (counted from 0) stands: the line of a CSV file (the header is line 1), the row of a Parquet."""
+    return f"{path}, {'line' if path.suffix.lower() == '.csv' else 'row'} {lines_of(path, [row])[0]}"
+
+
+def lines_of(path: Path, rows: Sequence[int]) -> list[int]:
+    """Where data rows stand, each as `place_of` numbers it; a CSV file is read through once for all of them."""
     if path.suffix.lower() != ".csv":
-        return f"{path}, row {row + 1}"
+        return [row + 1 for row in rows]
     with path.open(encoding="utf-8-sig", newline="") as text:
         records = csv.reader(text)
-        seen = -1  # the header; blank lines are no rows
-        for record in records:
-            if record:
-                if seen == row:
-                    break
-                seen += 1
-        return f"{path}, line {records.line_num}"
+        ends = [records.line_num for record in records if record]  # blank lines are no rows
+    return [ends[row + 1] for row in rows]

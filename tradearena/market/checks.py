@@ -22,7 +22,7 @@ RARE = 0.01
 
 
 class Sieve(NamedTuple):
-    """A rule that keeps bars: its name, what it says of those it drops, and which [R] it keeps."""
+    """A rule that keeps bars: its name, what those are that it drops, and which [R] it keeps."""
 
     rule: str
     says: str
@@ -76,9 +76,9 @@ def _contradicts(bars: Bars) -> Mask:
 
 
 SIEVES = (
-    Sieve("unfinished", "last bars with an open only, dropped", _finished),
-    Sieve("duplicates", "exact copies of another bar, dropped", _once),
-    Sieve("off grid", "bars off the grid, such as live quotes, dropped", _on_grid),
+    Sieve("unfinished", "last bars with an open only", _finished),
+    Sieve("duplicates", "exact copies of another bar", _once),
+    Sieve("off grid", "bars off the grid, such as live quotes", _on_grid),
 )
 
 
@@ -88,7 +88,7 @@ def sift(bars: Bars, step: np.timedelta64) -> tuple[Bars, list[Remark]]:
     for sieve in SIEVES:
         kept = sieve.keeps(bars, step)
         if not kept.all():
-            remarks.append(counted(bars, sieve.rule, sieve.says, ~kept))
+            remarks.append(counted(bars, sieve.rule, f"{sieve.says}, dropped", ~kept))
             bars = bars.take(kept)
     return bars, remarks
 

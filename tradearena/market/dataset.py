@@ -25,6 +25,9 @@ from tradearena.panel import Mask, Panel
 
 ROOM = "market_data"
 
+CORRECTIONS = "corrections.csv"
+"""Beside the bars that `data import` wrote: what it corrected. These are no bars."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -43,7 +46,7 @@ def datasets(home: Path | None = None) -> dict[str, Path]:
         for path in sorted(room.iterdir()):
             if path.name.startswith("."):
                 continue
-            if path.is_dir() and _files(path):
+            if path.is_dir() and files_of(path):
                 found.setdefault(path.name, path)
             elif path.suffix.lower() in SUFFIXES:
                 found.setdefault(path.stem, path)
@@ -74,8 +77,8 @@ def open_dataset(
     """
     path = locate(name, home)
     options = {"label": label, "volume_unit": volume_unit, "calendar": calendar, "timezone": timezone}
-    card, remarks = _card(path, {key: value for key, value in options.items() if value is not None})
-    bars, said = read_bars(_files(path), card.zone)
+    card, remarks = card_in_force(path, {key: value for key, value in options.items() if value is not None})
+    bars, said = read_bars(files_of(path), card.zone)
     if not len(bars):
         raise DataError(f"{path}: there are no bars in it")
     if card.volume_unit == "none":
@@ -101,7 +104,7 @@ def locate(name: str, home: Path | None = None) -> Path:
     if name in known:
         return known[name]
     if path.is_dir():
-        if not _files(path):
+        if not files_of(path):
             raise UsageError(f"{path}: no CSV or Parquet file in this folder")
         return path
     if path.is_file() and path.suffix.lower() in SUFFIXES:
@@ -113,11 +116,12 @@ def locate(name: str, home: Path | None = None) -> Path:
     raise UnknownName("dataset", name, known)
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     """The files of a dataset, sorted."""
     if path.is_file():
         return [path]
-    return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in SUFFIXES)
+    bars = (file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.name != CORRECTIONS)
+    return sorted(file for file in bars if file.is_file())
 
 
 def card_path(path: Path) -> Path:
@@ -131,7 +135,7 @@ def read_card(path: Path) -> DatasetCard | None:
     return cards.read(file, DatasetCard) if file.is_file() else None
 
 
-def _card(path: Path, options: dict[str, Any]) -> tuple[DatasetCard, list[Remark]]:
+def card_in_force(path: Path, options: dict[str, Any]) -> tuple[DatasetCard, list[Remark]]:
     """The card with the user's options in place of its own."""
     found = read_card(path)
     card = found or DatasetCard(name=path.name if path.is_dir() else path.stem)

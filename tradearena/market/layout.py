@@ -38,6 +38,16 @@ class Layout:
         """Positions of the columns that hold numbers, each once."""
         return sorted({column for fields in self.series.values() for column in fields.values()})
 
+    @property
+    def owners(self) -> dict[int, tuple[str, str]]:
+        """Symbol and field of each column of numbers; a column of closes is the close, whatever else it stands for."""
+        return {i: (name, field) for name, fields in self.series.items() for field, i in reversed(fields.items())}
+
+    @property
+    def volumes(self) -> set[int]:
+        """Positions of the columns that hold volumes."""
+        return {fields["volume"] for fields in self.series.values() if "volume" in fields}
+
 
 def layout_of(names: list[str], file: str) -> Layout:
     """Recognise a table by its column names.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,6 +16,26 @@ from tradearena.market.clock import to_local, to_utc
 from tradearena.market.layout import layout_of
 from tradearena.market.table import opened
 from tradearena.panel import Array, Mask, Times
+
+
+class Cell(NamedTuple):
+    """A number that only a lenient reader understands: which file, which data row of it, whose, and as it stands."""
+
+    file: int
+    row: int
+    symbol: str
+    field: str
+    text: str
+
+
+class Reading(NamedTuple):
+    """Bars as they stand in their files, and what a strict reader would have stumbled over. `offsets` from UTC are
+    those that stamps of text carry."""
+
+    bars: Bars
+    remarks: list[Remark]
+    cells: list[Cell]
+    offsets: list[np.timedelta64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +49,8 @@ class _Part:
     values: Array
     closes_only: bool
     silent: bool
+    cells: list[tuple[int, str, str, str]]
+    offsets: list[np.timedelta64]
 
 
 def read_bars(files: Sequence[Path], zone: ZoneInfo) -> tuple[Bars, list[Remark]]:
@@ -36,7 +59,16 @@ def read_bars(files: Sequence[Path], zone: ZoneInfo) -> tuple[Bars, list[Remark]
     Raises:
         DataError: a file that is no CSV or Parquet, a column that is missing, a cell that cannot be read.
     """
-    parts = [_part(path) for path in files]
+    return read(files, zone)[:2]
+
+
+def read(files: Sequence[Path], zone: ZoneInfo, *, lenient: bool = False) -> Reading:
+    """Read files as `read_bars` does; a lenient reader understands thousands separators.
+
+    Raises:
+        DataError: as `read_bars`; a separator that might as well be a decimal mark.
+    """
+    parts = [_part(path, lenient=lenient) for path in files]
     stamp = np.concatenate([part.stamp for part in parts])
     naive = np.concatenate([part.naive for part in parts])
     utc, local = stamp.copy(), stamp.copy()
@@ -51,9 +83,12 @@ def read_bars(files: Sequence[Path], zone: ZoneInfo) -> tuple[Bars, list[Remark]
         symbol=symbol,
         stamp=utc,
         local=local,
+        naive=naive,
         values=np.concatenate([part.values for part in parts]),
     )
-    return bars.ordered(), list(_remarks(parts, int(doubtful.sum()), zone))
+    cells = [Cell(i, *cell) for i, part in enumerate(parts) for cell in part.cells]
+    offsets = sorted({offset for part in parts for offset in part.offsets})
+    return Reading(bars.ordered(), list(_remarks(parts, int(doubtful.sum()), zone)), cells, offsets)
 
 
 def _remarks(parts: Sequence[_Part], doubtful: int, zone: ZoneInfo) -> Iterator[Remark]:
@@ -68,12 +103,14 @@ def _remarks(parts: Sequence[_Part], doubtful: int, zone: ZoneInfo) -> Iterator[
         yield Remark("daylight saving", text, doubtful)
 
 
-def _part(path: Path) -> _Part:
+def _part(path: Path, *, lenient: bool) -> _Part:
     """Read one file and lay the bars of all its symbols below each other."""
     with opened(path) as table:
         layout = layout_of(table.names, str(path))
         table.load({*layout.stamp, *layout.numbers, *([] if layout.symbol is None else [layout.symbol])})
         stamp, naive = table.stamps(layout.stamp)
+        grouped = table.ungroup(layout.numbers, layout.volumes) if lenient else []
+        offsets = table.offsets(layout.stamp) if lenient else []
         numbers = table.numbers(layout.numbers)
         owner = None if layout.symbol is None else table.words(layout.symbol)
     row = np.arange(len(stamp))
@@ -86,7 +123,11 @@ def _part(path: Path) -> _Part:
         parts.append((row[there], symbol[there], stamp[there], naive[there], values[there]))
     silent = any("volume" not in fields for fields in layout.series.values())
     rows, symbols, stamps, naives, bars = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Part(rows, symbols, stamps, naives, bars, closes_only=layout.closes_only, silent=silent)
+    cells = []
+    for at, column, text in grouped:
+        name, field = layout.owners[column]
+        cells.append((at, name or (path.stem if owner is None else str(owner[at])), field, text))
+    return _Part(rows, symbols, stamps, naives, bars, layout.closes_only, silent, cells, offsets)
 
 
 def _present(values: Array) -> Mask:

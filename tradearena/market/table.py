@@ -6,6 +6,7 @@ A CSV file is read as text and parsed cell by cell, so that what cannot be read 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,9 @@ from tradearena.panel import Array, Mask, Times
 SUFFIXES = (".csv", ".parquet")
 
 _BLANK = "('', 'nan', 'null', 'none', 'na', 'n/a', '-')"
-_ZONED = r":\d\d(\.\d+)?\s*(z|utc|gmt|[a-z]+/[a-z_/]+|[+-]\d\d(:?\d\d)?)$"
+_ZONE = r"\s*(z|utc|gmt|[a-z]+/[a-z_/]+|[+-]\d\d(:?\d\d)?)$"
+_ZONED = rf":\d\d(\.\d+)?{_ZONE}"
+_GROUPED = r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _MEASURED = ("FLOAT", "DOUBLE", "DECIMAL")
 _EARLIEST, _LATEST = np.datetime64("1800-01-01", "us"), np.datetime64("2300-01-01", "us")
@@ -47,6 +50,7 @@ class Table:
     def __init__(self, con: duckdb.DuckDBPyConnection, path: Path) -> None:
         self.path = path
         self._con = con
+        self._grouped = False  # whether 1,435.11 is a number
         # DuckDB takes a path for a pattern; a bracketed character stands for itself
         self._pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
         if path.suffix.lower() == ".csv":
@@ -89,6 +93,42 @@ class Table:
         fetched = self._con.execute(f"SELECT {selected} FROM raw ORDER BY rowid").fetchnumpy()
         return {i: _finite(fetched[f"c{i}"]) for i in columns}
 
+    def ungroup(self, columns: list[int], whole: set[int]) -> list[tuple[int, int, str]]:
+        """Take thousands separators for what they are, and say in which cells: row, column, text.
+
+        A comma before each group of three digits may be a thousands separator or, if there is one only, a decimal
+        mark. It is the former in columns of `whole` numbers, and where any number of the file has a decimal point or
+        two commas.
+
+        Raises:
+            DataError: a cell that may be read either way.
+        """
+        text = [i for i in columns if self.types[i] == "VARCHAR"]
+        cells: list[tuple[int, int, str]] = []
+        for i in text:
+            query = f"SELECT rowid, c{i} FROM raw WHERE regexp_full_match(trim(c{i}), '{_GROUPED}')"
+            cells += ((row, i, cell) for row, cell in self._con.execute(query).fetchall())
+        if not cells:
+            return []
+        told = any(cell.count(",") > 1 for _, _, cell in cells) or self._has_points(text)
+        for row, column, cell in sorted(cells):
+            if not (told or column in whole):
+                place = f"{place_of(self.path, row)}, column '{self.names[column]}'"
+                bare, point = cell.strip().replace(",", ""), cell.strip().replace(",", ".")
+                raise DataError(f"{place}: '{cell}' may mean {bare} or {point}; write which, without a comma")
+        self._grouped = True
+        return sorted(cells)
+
+    def offsets(self, columns: tuple[int, ...]) -> list[np.timedelta64]:
+        """The offsets from UTC that stamps of text carry, each once."""
+        if len(columns) == 1 and self.types[columns[0]] != "VARCHAR":
+            return []
+        text = _joined(columns)
+        wall = f"TRY_CAST(regexp_replace({text}, '{_ZONE}', '', 'i') AS TIMESTAMP)"
+        offset = f"epoch_us({wall}) - epoch_us(TRY_CAST({text} AS TIMESTAMPTZ))"
+        found = self._con.execute(f"SELECT DISTINCT {offset} FROM raw WHERE regexp_matches({text}, '{_ZONED}', 'i')")
+        return sorted(np.timedelta64(row[0], "us") for row in found.fetchall())
+
     def words(self, column: int) -> NDArray[np.str_]:
         """A column as text; every cell must have one."""
         query = f"SELECT coalesce(trim(CAST(c{column} AS VARCHAR)), '') AS word FROM raw ORDER BY rowid"
@@ -124,14 +164,25 @@ class Table:
             return f"CAST(c{column} AS DOUBLE)"
         if kind != "VARCHAR":
             raise DataError(f"{self.path}: column '{self.names[column]}' is of type {kind}, not a number")
-        return f"CASE WHEN lower(trim(c{column})) NOT IN {_BLANK} THEN TRY_CAST(trim(c{column}) AS DOUBLE) END"
+        return f"CASE WHEN lower(trim(c{column})) NOT IN {_BLANK} THEN TRY_CAST({self._digits(column)} AS DOUBLE) END"
+
+    def _digits(self, column: int) -> str:
+        """A cell of text as a number is to be read from it."""
+        bare = f"trim(c{column})"
+        grouped = f"regexp_full_match({bare}, '{_GROUPED}')"
+        return f"CASE WHEN {grouped} THEN replace({bare}, ',', '') ELSE {bare} END" if self._grouped else bare
+
+    def _has_points(self, text: list[int]) -> bool:
+        """Whether any number has a decimal point."""
+        tests = " OR ".join(f"(contains(c{i}, '.') AND TRY_CAST(replace(c{i}, ',', '') AS DOUBLE) > 0)" for i in text)
+        return bool(self._con.execute(f"SELECT coalesce(bool_or({tests}), false) FROM raw").fetchall()[0][0])
 
     def _refuse_unreadable(self, columns: list[int]) -> None:
         """Name the first cell of text that is neither empty nor a number."""
         text = [i for i in columns if self.types[i] == "VARCHAR"]
         if not text:
             return
-        wrong = (f"lower(trim(c{i})) NOT IN {_BLANK} AND TRY_CAST(trim(c{i}) AS DOUBLE) IS NULL" for i in text)
+        wrong = (f"lower(trim(c{i})) NOT IN {_BLANK} AND TRY_CAST({self._digits(i)} AS DOUBLE) IS NULL" for i in text)
         firsts = ", ".join(f"min(CASE WHEN {test} THEN rowid END)" for test in wrong)
         found = self._con.execute(f"SELECT {firsts} FROM raw").fetchall()[0]
         rows = [(row, i) for row, i in zip(found, text, strict=True) if row is not None]
@@ -139,16 +190,14 @@ class Table:
             return
         row, column = min(rows)
         cell = str(self._cell(column, row))
-        bare = cell.replace(",", "").strip()
-        separated = bare != cell.strip() and bare.replace(".", "", 1).lstrip("-").isdigit()
-        advice = f"has a thousands separator; write {bare}" if separated else "is not a number"
+        advice = _advice(cell.strip())
         raise DataError(f"{place_of(self.path, row)}, column '{self.names[column]}': '{cell}' {advice}")
 
     def _stamp(self, columns: tuple[int, ...]) -> tuple[str, str]:
         """SQL for microseconds since 1970, and for whether a stamp carries no zone."""
         kind = self.types[columns[0]]
         if len(columns) > 1 or kind == "VARCHAR":
-            text = "trim(concat_ws(' ', " + ", ".join(f"c{i}" for i in columns) + "))"
+            text = _joined(columns)
             zoned = f"regexp_matches({text}, '{_ZONED}', 'i')"
             micros = f"epoch_us(TRY_CAST({text} AS TIMESTAMP))"
             return f"CASE WHEN {zoned} THEN epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) ELSE {micros} END", f"NOT {zoned}"
@@ -161,6 +210,20 @@ class Table:
 
     def _cell(self, column: int, row: int) -> object:
         return self._con.execute(f"SELECT CAST(c{column} AS VARCHAR) FROM raw WHERE rowid = {row}").fetchall()[0][0]
+
+
+def _joined(columns: tuple[int, ...]) -> str:
+    """SQL for a stamp of text, or for a date and a time of day."""
+    return "trim(concat_ws(' ', " + ", ".join(f"c{i}" for i in columns) + "))"
+
+
+def _advice(cell: str) -> str:
+    """What to do about a cell that is no number."""
+    if re.fullmatch(_GROUPED, cell):
+        return f"has a thousands separator; write {cell.replace(',', '')}, or have `tradearena data import` take it out"
+    if "," in cell and re.fullmatch(r"[+-]?[\d.,]+", cell):
+        return "has a comma that separates no thousands; write a decimal point, and nothing between thousands"
+    return "is not a number"
 
 
 def _finite(fetched: object) -> Array:
