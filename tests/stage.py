@@ -23,7 +23,7 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link
-from tradearena.values import Account, Decision, Fill, Mark, Observation, Step
+from tradearena.values import Account, Call, Decision, Fill, Mark, Observation, Step
 
 FREE = Policy(name="free", limits=Limits(allow_short=True))
 """Nothing is clipped and nothing costs."""
@@ -151,6 +151,12 @@ class Links:
         self.steps.append(step)
         self._happened(step.marks, step.fills)
 
+    async def settled(self) -> None:
+        pass
+
+    def lose(self, t: int, calls: tuple[Call, ...]) -> None:
+        self.lost = (t, calls)
+
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
         self._happened(marks, fills)
         return closing_link(self.links[-1] if self.links else GENESIS, marks, fills, status).hex()
@@ -168,11 +174,12 @@ def episode(
     first: int = 20,
     every: int = 1,
     seed: int = 0,
+    record: Links | None = None,
 ) -> Links:
     """Play one episode to the end of the panel."""
     span = Span(first, len(panel) - 1, every, policy.execution.latency)
     setting = Setting(panel, policy, span, RollingMarkowitz(panel, policy.reference))
-    record = Links()
+    record = record or Links()
     player = _candidate(agent).seat(Seat(seed, lambda t: setting.reference.at(t).weights))
     record.ending, record.root = asyncio.run(play(player, setting, record))
     return record

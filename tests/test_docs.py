@@ -205,6 +205,21 @@ def test_the_agents_page_names_every_kind_and_its_defaults() -> None:
             assert f"`{name}` {value}" in row, f"{kind}: {name}"
 
 
+def test_every_card_of_the_page_on_models_opens(tmp_path: Path) -> None:
+    from tradearena.agents.card import open_agent
+
+    text = (ROOT / "docs" / "llms.md").read_text(encoding="utf-8")
+    files = _FILE.findall(text)
+    assert len(files) == len([kind for kind, _ in _FENCE.findall(text) if kind == "toml"]) == 7
+    for name, body in files:
+        path = tmp_path / Path(name).name
+        path.write_text(body, encoding="utf-8")
+        agent = open_agent(str(path))
+        assert (agent.card.kind, agent.card.name) == ("llm", path.stem)
+        prefix = agent.settings["model"].partition("/")[0]
+        assert f"| `{prefix}/` |" in text, "the table of keys has its provider"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_within_the_project_leads_to_a_file(page: Path) -> None:
     for target in _LINK.findall(page.read_text(encoding="utf-8")):

@@ -5,18 +5,21 @@ TradeArenaError                 exit 1
 │   └── UnknownName             exit 2   no such agent, dataset, policy or episode; offers the nearest
 ├── CardError                   exit 1   a card or policy that cannot be read: file and line
 ├── DataError                   exit 1   bars or recorded decisions that cannot be trusted: file, row, symbol, rule
-├── AgentError                  exit 1   an agent that cannot be opened, or that raised while deciding
+├── Undecided                   exit 1   no decision was had: carries the requests that were made for it
+│   ├── AgentError              exit 1   an agent that cannot be opened, or that raised while deciding
+│   ├── Limited                 exit 0   a limit of cost, tokens or time was reached, as asked for; can be taken up
+│   └── Interrupted             exit 130 stopped by Ctrl-C or a signal; what was decided is kept
 ├── SolverError                 exit 1   a portfolio problem without a proven optimum
 ├── StoreError                  exit 1   an experiment file that cannot be written or read
 │   └── DivergedError           exit 1   a recorded step that the same inputs no longer reproduce
-├── InvalidRun                  exit 3   too many malformed replies to count as a result
-└── Interrupted                 exit 130 stopped by Ctrl-C or a signal; what was decided is kept
+└── InvalidRun                  exit 3   too many malformed replies to count as a result
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TradeArenaError(Exception):
@@ -49,7 +52,16 @@ class DataError(TradeArenaError):
     """Bars or recorded decisions that break a hard rule."""
 
 
-class AgentError(TradeArenaError):
+class Undecided(TradeArenaError):
+    """No decision was had; `calls` are the requests it took all the same. The base of what can end an episode while
+    its agent is asked."""
+
+    def __init__(self, message: str, calls: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.calls = calls
+
+
+class AgentError(Undecided):
     """An agent that cannot be opened, or that raised while deciding."""
 
 
@@ -71,7 +83,13 @@ class InvalidRun(TradeArenaError):
     exit_code = 3
 
 
-class Interrupted(TradeArenaError):
+class Limited(Undecided):
+    """What a run may cost, read and write, or last has been reached; the same command with more of it goes on."""
+
+    exit_code = 0
+
+
+class Interrupted(Undecided):
     """Stopped from outside; everything decided so far is on disk and the same command resumes."""
 
     exit_code = 130

@@ -113,21 +113,36 @@ class Account:
 
 class Memo(NamedTuple):
     """What an agent remembers of one decision: its bar, the target weights [N] it asked for (None: it kept the
-    position), the first words of its rationale, the status of its reply, and in a few words what it was then told of
-    the audit (None: nothing)."""
+    position), the first words of its rationale, the status of its reply, in a few words what it was then told of the
+    audit (None: nothing), and the first words of its reflection."""
 
     t: int
     target: Array | None
     rationale: str
     status: Status
     told: str | None
+    reflection: str = ""
+
+
+class LongRun(NamedTuple):
+    """An episode so far, as its agent may know it: NAV at the first decision and at its highest, the deepest fall from
+    there and what was traded in all (fractions of NAV), how many decisions, and of how many it was told that their
+    audit had been made, and had changed them."""
+
+    start: float
+    peak: float
+    fall: float = 0.0
+    traded: float = 0.0
+    decisions: int = 0
+    reviews: int = 0
+    altered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What an agent may see at the close of bar `t`: bars up to `t`, its account, its last decisions (oldest first),
-    what it is told. `first` is the bar of the episode's first decision, `previous` that of the decision before this
-    one."""
+    what it is told, and a tally of the episode up to its last decision. `first` is the bar of the episode's first
+    decision, `previous` that of the decision before this one."""
 
     t: int
     first: int
@@ -136,6 +151,7 @@ class Observation:
     account: Account
     memory: tuple[Memo, ...] = ()
     told: str | None = None
+    so_far: LongRun | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -150,16 +166,25 @@ class Observation:
 
 
 class Call(NamedTuple):
-    """One request to a model: as it was sent (`model`; `parameters`, JSON), what it took (tokens, money in US dollars,
-    seconds; None where unknown), and what went wrong, if anything."""
+    """One request to a model: as it was sent (`model`; `parameters`, JSON), who answered and why it ended there, what
+    it took (tokens, money in US dollars, seconds; None where unknown), what went wrong, if anything, and whether the
+    answer is that of an earlier request and was not asked for again.
+
+    Cached tokens are part of the input, reasoning tokens part of the output.
+    """
 
     model: str
     parameters: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: float | None
-    latency: float
-    error: str | None
+    answered: str | None = None
+    finish: str | None = None
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None
+    latency: float = 0.0
+    error: str | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +198,20 @@ class Exchange:
     calls: tuple[Call, ...] = ()
 
 
+class Note(NamedTuple):
+    """What an agent says of the weight of one symbol: why, "" where it does not say, and how sure it is, in [0, 1]."""
+
+    symbol: str
+    reason: str
+    confidence: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What an agent answers. `target` is [N] finite weights, or None to keep the position (`kept`, or malformed).
 
-    `stray` holds, as stated, what could not be placed: unknown symbols, and values that are not usable numbers.
-    `exchange` is what was said, where the agent is asked in words.
+    `notes` are on single symbols, at most one each. `stray` holds, as stated, what could not be placed: unknown
+    symbols, and values that are not usable numbers. `exchange` is what was said, where the agent is asked in words.
     """
 
     target: Array | None
@@ -189,6 +222,7 @@ class Decision:
     reason: str = ""
     stray: tuple[tuple[str, str], ...] = ()
     exchange: Exchange | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class Finding(NamedTuple):

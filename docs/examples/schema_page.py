@@ -83,6 +83,7 @@ ABOUT = {
     "line": "Their lines, each once: a prompt repeats most of the one before it.",
     "texts": "Prompts and replies in full.",
     "exchanges": "What was said to an agent that is asked in words at each step, and what it replied.",
+    "calls": "The table `call`, with the agent, its feedback mode and its seed.",
     "steps": "A step as people read it, with time, NAV and cash.",
     "weights": "One row per step and symbol. `executed` is the weight held at the close.",
     "fills": "The table `fill` with the symbol's name and the cause in words.",

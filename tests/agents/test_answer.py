@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradearena.agents.answer import USABLE, decision_of
-from tradearena.values import Decision
+from tradearena.values import Decision, Note
 
 SYMBOLS = ("AAA", "BBB", "CCC")
 
@@ -214,3 +214,23 @@ def test_half_of_a_surrogate_pair_becomes_a_question_mark():
     decision = read({"weights": {"AAA": "\ud800"}, "rationale": "up \udfff!"})
     assert decision.rationale == "up ?!"
     assert decision.stray == (("AAA", "?"),)
+
+
+def test_a_number_that_is_written_as_text_is_read_if_it_is_one_everywhere():
+    assert target({"AAA": "5e-1", "BBB": " .5 ", "CCC": "+1."}) == [0.5, 0.5, 1]
+    for text in ("1_0", "٠.٥", "12%", "１", "0x1", "nan", "inf", "", "1 0", "e5", "."):
+        assert read({"AAA": text}).status == "fallback"
+
+
+def test_notes_of_a_ready_made_decision_are_checked_like_the_rest():
+    known = Note("BBB", "falls", 0.5)
+    wild = (
+        known,
+        ("AAA", 7, "no"),
+        ("AAA", " up\n", math.nan),
+        ("ZZZ", "x", 0.1),
+        ("AAA", "x"),
+        5,
+        Note("BBB", "", None),
+    )
+    assert read(Decision(None, notes=wild)).notes == (Note("AAA", "up", None), known)

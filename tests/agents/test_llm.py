@@ -6,23 +6,32 @@ All that needs litellm stands in this file: its import takes seconds.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from loopback import Answer, ChatServer
 from pydantic import ValidationError
 
 from tradearena import cards
+from tradearena.agents.allowance import Allowance
 from tradearena.agents.card import AgentCard
-from tradearena.agents.llm import LanguageModel, Model
+from tradearena.agents.faults import Fault
+from tradearena.agents.format import schema_of
+from tradearena.agents.llm import LanguageModel
+from tradearena.agents.model import Model
+from tradearena.agents.switchboard import Answered, Switchboard, request_key
 from tradearena.agents.talker import Reply
-from tradearena.errors import AgentError
+from tradearena.errors import AgentError, Interrupted, Limited
+from tradearena.testing import Answer, ChatServer, sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-test-0123456789abcdef"
@@ -37,8 +46,8 @@ def environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def voice(server, **fields) -> LanguageModel:
-    return LanguageModel(Model(**{"model": NAME, "api_base": server.url, **fields}), seed=7)
+def voice(server, board=None, **fields) -> LanguageModel:
+    return LanguageModel(Model(**{"model": NAME, "api_base": server.url, "attempts": 1, **fields}), 7, board)
 
 
 def ask(server, **fields) -> Reply:
@@ -78,7 +87,7 @@ def test_a_prompt_becomes_one_structured_request_and_its_reply_comes_back_raw():
         "seed": 7,
         "response_format": {"type": "json_object"},
     }
-    assert call.model == "gpt-4o-mini-2024-07-18"
+    assert (call.model, call.answered, call.finish) == (NAME, "gpt-4o-mini-2024-07-18", "stop")
     assert (call.input_tokens, call.output_tokens, call.error) == (6, 3, None)
     assert call.cost == pytest.approx(6 * 0.15e-6 + 3 * 0.6e-6)  # the list price of the model
     assert 0 < call.latency < 60
@@ -95,6 +104,24 @@ def test_the_parameters_on_record_are_those_that_were_sent(model):
     assert ("temperature" in sent) is (model != "openai/gpt-5"), "a model that takes no temperature is sent none"
 
 
+def test_a_model_that_takes_a_schema_is_sent_it_and_the_record_names_it():
+    schema = schema_of(("AAA", "BBB"), "rationale")
+    with ChatServer(lambda _: "{}") as server:
+        for model, structured in ((NAME, True), (NAME, False), ("openai/our-own", True)):
+            chosen = Model(model=model, api_base=server.url, structured=structured)
+            reply = asyncio.run(LanguageModel(chosen, 7, schema=schema).answer("You trade.", "Bars"))
+            recorded = json.loads(reply.calls[0].parameters)["response_format"]
+            sent = server.requests[-1].body["response_format"]
+            if model == NAME and structured:
+                assert sent == {
+                    "type": "json_schema",
+                    "json_schema": {"name": "decision", "strict": True, "schema": schema},
+                }
+                assert recorded == f"sha256:{hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()}"
+            else:
+                assert recorded == sent == {"type": "json_object"}
+
+
 def test_what_is_not_known_is_none_and_never_zero():
     with ChatServer(lambda _: "four words of text") as server:
         call = ask(server, model="openai/our-own").calls[0]
@@ -102,7 +129,7 @@ def test_what_is_not_known_is_none_and_never_zero():
     with ChatServer(lambda _: Answer("text", fields={"usage": None, "model": None})) as server:
         call = ask(server).calls[0]
     assert (call.input_tokens, call.output_tokens, call.cost) == (None, None, None)
-    assert call.model.endswith("gpt-4o-mini")
+    assert call.model == NAME
 
 
 @pytest.mark.parametrize(
@@ -147,8 +174,8 @@ def test_half_of_a_surrogate_pair_can_be_stored():
             Answer(status=400, body=problem("the request exceeds the available context size")),
             "the prompt is longer than the model can read (status 400: the request exceeds the available context si",
         ),
-        (Answer(status=402, body=problem("no funds")), "too many requests, or no credit left (status 402: no funds); "),
-        (Answer(status=429, body=problem("slow down")), "too many requests, or no credit left (status 429: slow down)"),
+        (Answer(status=402, body=problem("no funds")), "no credit is left (status 402: no funds); "),
+        (Answer(status=429, body=problem("slow down")), "too many requests (status 429: slow down); wait, or"),
         (Answer(status=500, body=problem("oops")), "the service failed (status 500: oops); try again later"),
         (Answer(status=503, body=problem("full")), "the service failed (status 503: full); try again later"),
         (Answer(status=504, body=""), "the service failed (status 504: nothing more said); try again later"),
@@ -169,6 +196,135 @@ def test_a_request_that_fails_is_one_sentence_and_no_decision(answer, said):
     assert said in error
     assert "\n" not in error
     assert len(error) < 400
+
+
+PATIENT = {"attempts": 6, "backoff": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Answer(status=429, body=problem("slow down")), "too many requests"),
+        (Answer(status=500, body=problem("oops")), "the service failed"),
+        (Answer(status=408, body=problem("oops")), "the service failed"),
+        (Answer(drop=True), "hung up"),
+        (Answer("text", cut=True), "hung up"),
+        (Answer(body=b"<html>\xff"), "not a chat completion"),
+        (Answer(fields={"choices": []}), "not a chat completion"),
+    ],
+    ids=lambda value: f"{value.status}" if isinstance(value, Answer) else "",
+)
+def test_what_may_pass_is_asked_again_and_every_request_is_listed(fault, said):
+    with ChatServer(sequence(fault, fault, "{}")) as server:
+        reply = ask(server, **PATIENT)
+    assert len(server.requests) == 3
+    assert reply.text == "{}"
+    assert [call.error is None for call in reply.calls] == [False, False, True]
+    assert all(said in call.error for call in reply.calls[:2])
+    assert len({call.parameters for call in reply.calls}) == 1
+
+
+def test_a_reply_that_never_comes_is_waited_for_and_asked_for_again():
+    with ChatServer(lambda _: "{}") as server:
+        ask(server)  # litellm takes its time over the first request of a process
+    with ChatServer(sequence(Answer(hang=math.inf), "{}")) as server:
+        reply = ask(server, timeout=0.3, **PATIENT)
+    assert [call.error for call in reply.calls][1:] == [None]
+    assert "no complete reply within 0.3 s" in reply.calls[0].error
+
+
+def test_patience_has_an_end_and_the_error_carries_the_requests():
+    with ChatServer(lambda _: Answer(status=503, body=problem("full"))) as server, pytest.raises(AgentError) as caught:
+        ask(server, **PATIENT)
+    assert len(server.requests) == 6
+    assert str(caught.value).endswith("try again later; 6 requests were made")
+    assert [call.error is None for call in caught.value.calls] == [False] * 6
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(status=401, body=problem("bad key")),
+        Answer(status=400, body=problem("odd seed")),
+        Answer(status=404, body=problem("no such model")),
+        Answer(status=400, body=problem("This model's maximum context length is 9 tokens.")),
+        Answer(status=402, body=problem("no funds")),
+        Answer(status=429, body=problem("You exceeded your current quota, please check your plan and billing details")),
+    ],
+    ids=lambda answer: str(answer.status),
+)
+def test_what_will_not_pass_is_not_asked_again(answer):
+    refusal(answer, **PATIENT)
+
+
+def test_a_service_that_says_when_to_come_back_is_taken_at_its_word():
+    slow = Answer(status=429, body=problem("slow down"), headers={"Retry-After": "0.4"})
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    dated = Answer(status=503, body=problem("full"), headers={"Retry-After": moment})
+    for fault, least in ((slow, 0.4), (dated, 0.5)):
+        with ChatServer(sequence(fault, "{}")) as server:
+            ask(server, **PATIENT)
+        first, second = (request.at for request in server.requests)
+        assert second - first >= least
+
+
+def test_waiting_times_double_up_to_the_longest_and_vary():
+    model = LanguageModel(Model(model=NAME, backoff=1.0, longest=10.0), 3)
+    fault = Fault("", again=True)
+    waits = [[model._delay(n, fault) for _ in range(50)] for n in range(1, 8)]
+    assert [round(max(w)) for w in waits] == [1, 2, 4, 8, 10, 10, 10]
+    assert all(0.5 * top <= min(w) < max(w) for w, top in zip(waits, [1, 2, 4, 8, 10, 10, 10], strict=True))
+    assert model._delay(1, fault._replace(wait=99.0)) == 99.0
+
+
+def test_a_stop_is_heeded_between_two_attempts():
+    board = Switchboard(stopped=lambda: True)
+    with ChatServer(lambda _: Answer(status=503, body=problem("full"))) as server, pytest.raises(Interrupted) as caught:
+        ask(server, board=board, attempts=6, backoff=60.0)
+    assert len(server.requests) == len(caught.value.calls) == 1
+
+
+def test_tokens_are_counted_in_kinds_and_prices_of_the_card_come_first():
+    said = Answer("two words", cached=4, reasoning=10)
+    prices = {"input": 2.0, "output": 8.0, "cached": 0.5}
+    with ChatServer(lambda _: said) as server:
+        call = ask(server, model="openai/our-own", prices=prices).calls[0]
+        again = ask(server, model="openai/our-own", prices={"input": 2.0, "output": 8.0}).calls[0]
+    assert (call.input_tokens, call.cached_tokens, call.output_tokens, call.reasoning_tokens) == (6, 4, 12, 10)
+    assert call.cost == pytest.approx((2 * 2.0 + 4 * 0.5 + 12 * 8.0) / 1e6)
+    assert again.cost == pytest.approx((6 * 2.0 + 12 * 8.0) / 1e6)
+
+
+def test_a_limit_of_cost_needs_a_price():
+    board = Switchboard(allowance=Allowance(cost=1.0))
+    with (
+        ChatServer(lambda _: "{}") as server,
+        pytest.raises(AgentError, match=r"needs prices, .* \[parameters.prices\]"),
+    ):
+        ask(server, board=board, model="openai/our-own")
+    assert server.requests == []
+
+
+def test_nothing_is_asked_beyond_what_may_be_spent():
+    board = Switchboard(allowance=Allowance(tokens=4_000))
+    with ChatServer(lambda _: "word " * 1_800) as server:
+        ask(server, board=board)
+        with pytest.raises(Limited, match="the token limit of 4,000 leaves no room for another request: 1,806 spent"):
+            ask(server, board=board, max_tokens=2_200)
+    assert len(server.requests) == 1
+
+
+def test_a_reply_that_was_had_before_is_not_asked_for():
+    with ChatServer(lambda _: Answer("{}", finish="length")) as server:
+        first = ask(server)
+        words = (hashlib.sha256(text.encode()).digest() for text in ("You trade.", "Bars: 1 2 3"))
+        key = request_key(NAME, first.calls[0].parameters, 7, *words)
+        board = Switchboard(answered={key: Answered(first.text, first.calls[0])})
+        again = ask(server, board=board)
+        assert (again.text, again.cut) == (first.text, first.cut) == ("{}", True)
+        assert again.calls == (first.calls[0]._replace(cost=0.0, reused=True),)
+        ask(server, board=board, temperature=0.5)  # another request
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [Answer("late", wait=1.0), Answer("late", drip=0.05)], ids=["silence", "drops"])
@@ -268,8 +424,9 @@ def watch(event, arguments):
     if event == "socket.getaddrinfo" and arguments[0] not in ("127.0.0.1", b"127.0.0.1"):
         elsewhere.append(arguments[0])
 sys.addaudithook(watch)
-from loopback import Answer, ChatServer
-from tradearena.agents.llm import LanguageModel, Model
+from tradearena.testing import Answer, ChatServer
+from tradearena.agents.llm import LanguageModel
+from tradearena.agents.model import Model
 from tradearena.errors import AgentError
 
 async def episode(model):
@@ -281,7 +438,7 @@ async def episode(model):
 
 with ChatServer(lambda _: Answer("{}", finish="unheard of")) as server:  # which litellm would log
     for name in ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini"):
-        asyncio.run(episode(LanguageModel(Model(model=name, api_base=server.url), 1)))
+        asyncio.run(episode(LanguageModel(Model(model=name, api_base=server.url, attempts=1), 1)))
         gc.collect()
     paths = [request.path for request in server.requests]
 print(len(paths), elsewhere)

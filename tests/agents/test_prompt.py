@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage import observe, walk
-from strategies import panels
+from strategies import panel_of, panels
 
 from tradearena import rooms
-from tradearena.agents.prompt import Pages, instructions_in, mandate
+from tradearena.agents.format import answer_wanted
+from tradearena.agents.prompt import STATISTICS, Pages, completed, instructions_in, mandate, statistics
 from tradearena.agents.scene import Claim, read
 from tradearena.errors import CardError
 from tradearena.panel import Panel
 from tradearena.policy import Limits, load
-from tradearena.values import Account, Fill, Memo
+from tradearena.values import Account, Fill, LongRun, Memo
 
 TEXT = (rooms.shipped() / "agents" / "trader.txt").read_text(encoding="utf-8")
 TOLD = (
@@ -27,8 +28,8 @@ TOLD = (
 )
 
 
-def pages(bars: int = 21, limits: Limits | None = None) -> Pages:
-    return Pages(instructions_in(TEXT, "trader.txt"), limits or Limits(), bars)
+def pages(bars: int = 21, limits: Limits | None = None, **shown: bool) -> Pages:
+    return Pages(instructions_in(completed(TEXT, "trader.txt"), "trader.txt"), limits or Limits(), bars, **shown)
 
 
 def memo(t: int, *weights: float, told: str | None = None) -> Memo:
@@ -79,8 +80,30 @@ def test_instructions_may_only_name_what_is_known() -> None:
     assert instructions_in("Make $$5.", "mine.txt").substitute() == "Make $5."
 
 
+def test_a_form_that_is_asked_for_stands_in_the_instructions() -> None:
+    for mode in ("rationale", "rationale-last", "weights-only"):
+        made = completed(TEXT, "trader.txt", mode=mode)
+        assert made == TEXT.replace("$answer", answer_wanted(mode))
+        assert "$" not in pages().system(observe(walk(1, bars=30, n=3)))
+    assert completed("${answer} costs $$answer", "mine.txt").endswith(" costs $$answer")
+    assert completed("As ever.", "mine.txt") == "As ever."
+    for asked in ({"mode": "weights-only"}, {"notes": True}):
+        with pytest.raises(
+            CardError, match=r"mine\.txt: has no \$answer, so that an answer cannot be asked for in ano"
+        ):
+            completed("As ever, not for $$answer.", "mine.txt", **asked)  # type: ignore[arg-type]
+
+
+def test_without_a_mandate_its_paragraph_is_not_there_and_nothing_else_is_missing() -> None:
+    shown, hidden = completed(TEXT, "trader.txt"), completed(TEXT, "trader.txt", mandate=False)
+    before, after = shown.split("Your mandate:\n$mandate\n")
+    assert hidden == before + after.split("\n\n", 1)[1]
+    assert "mandate" not in hidden
+    assert completed("Keep to $$mandate.", "mine.txt", mandate=False) == "Keep to $$mandate."
+
+
 def test_the_shipped_instructions_say_nothing_of_reports_or_experiments() -> None:
-    said = TEXT.lower()
+    said = TEXT.lower() + "".join(answer_wanted(mode, notes=True) for mode in ("rationale", "weights-only"))
     for word in ("feedback", "risk desk", "review", "audit", "experiment", "simulat", "placebo", "backtest"):
         assert word not in said
 
@@ -191,3 +214,50 @@ def test_whatever_the_bars_the_prompt_can_be_read_again(panel: Panel, t: int) ->
     assert np.allclose(
         seen.closes[-1], np.where(panel.mark[t] > 0, panel.mark[t], np.nan), rtol=1e-5, equal_nan=True
     ) or (not panel.valid[max(0, t - 20) : t + 1].any(axis=0).all())
+
+
+# ---------------------------------------------------------------------- what a card may add
+
+
+def test_statistics_are_the_return_and_the_volatility_of_what_is_shown() -> None:
+    panel = walk(9, bars=60, n=3)
+    said = statistics(panel.until(40), 21).split("\n")
+    assert said[:3] == [STATISTICS, "Over the same bars: return, volatility a year.", "symbol,return,volatility"]
+    closes = panel.close[20:41]
+    moves = closes[1:] / closes[:-1] - 1
+    for i, line in enumerate(said[3:]):
+        symbol, earned, spread = line.split(",")
+        assert symbol == panel.symbols[i]
+        assert float(earned) == pytest.approx(closes[-1, i] / closes[0, i] - 1, rel=5e-3)
+        assert float(spread) == pytest.approx(moves[:, i].std(ddof=1) * panel.bars_per_year**0.5, rel=5e-3)
+
+
+def test_statistics_of_a_symbol_with_too_few_closes_are_empty() -> None:
+    closes = np.array([[np.nan, np.nan, 10.0]] * 3 + [[np.nan, 50.0, 10.0], [40.0, 55.0, 10.0]])
+    said = statistics(panel_of(closes, closes, np.ones_like(closes)), 21)
+    assert said.endswith("\nS0,,\nS1,0.1,\nS2,0,0")
+    assert statistics(panel_of(closes[:1], closes[:1], np.ones((1, 3))), 21).endswith("\nS0,,\nS1,,\nS2,,")
+
+
+def test_an_organism_reads_a_prompt_with_everything_in_it_as_it_reads_one_without() -> None:
+    panel = walk(10, bars=40, n=3)
+    memory = (memo(38, 0.4, 0.0, 0.1, told="turnover 0.9 to 0.5")._replace(reflection="Less, and slower."),)
+    run = LongRun(1e6, 1.1e6, 0.1, 3.0, decisions=12, reviews=12, altered=5)
+    observation = replace(observe(panel), memory=memory, told=TOLD, so_far=run)
+    text = pages(statistics=True, summary=True, reflection=True).prompt(observation)
+    headings = [line for line in text.splitlines() if line.startswith("# ")]
+    assert headings == [
+        "# Market", "# Statistics", "# Account", "# So far", "# Your last decisions", "# Risk review",
+    ]  # fmt: skip
+    plain, full = read(pages().prompt(observation)), read(text)
+    assert np.array_equal(plain.closes, full.closes)
+    assert np.array_equal(plain.volumes, full.volumes)
+    for name in ("symbols", "age", "prices", "trades", "past", "review"):
+        assert getattr(plain, name) == getattr(full, name), name
+    assert np.array_equal(plain.held, full.held)
+
+
+def test_what_a_card_does_not_ask_for_is_not_in_the_prompt() -> None:
+    run = LongRun(1e6, 1e6, decisions=1)
+    observation = replace(observe(walk(10, bars=40, n=3)), so_far=run)
+    assert pages().prompt(observation) == pages().prompt(replace(observation, so_far=None))

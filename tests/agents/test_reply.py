@@ -10,58 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from replies import BROKEN, NEATLY, REPLY, SYMBOLS, lost, mended, read, weights
 
 from tradearena.agents.answer import USABLE
 from tradearena.agents.reply import decision_in
-
-SYMBOLS = ("AAA", "BBB", "CCC")
-REPLY = '{"target_weights": {"AAA": 0.5, "CCC": "25%"}, "rationale": "up } {\\" up", "confidence": 0.7}'
-NEATLY = json.dumps(json.loads(REPLY), indent=2)
-BROKEN = "{'target_weights': {'AAA': 0.5, 'CCC': '25%',}, 'rationale': 'it's {up}', 'confidence': 0.7}"
-
-
-def read(text, **kwargs):
-    """A decision, after the checks that every decision has to pass."""
-    decision = decision_in(text, SYMBOLS, **kwargs)
-    assert decision.status in ("ok", "repaired", "fallback", "error")
-    assert (decision.target is not None) == (decision.status in ("ok", "repaired"))
-    assert decision.status == "ok" or (decision.reason and len(decision.reason.splitlines()) == 1)
-    texts = (decision.rationale, decision.reason, decision.reflection or "", json.dumps(decision.stray))
-    assert all(text.encode().decode() == text for text in texts)
-    if decision.target is not None:
-        assert decision.target.shape == (len(SYMBOLS),)
-        assert {weight for weight in decision.target.tolist() if weight} <= numbers_in(text)
-    return decision
-
-
-def numbers_in(text):
-    """Every number that a text states, in the two ways in which a weight may be written."""
-    found = set()
-    for number, percent in re.findall(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)", text):
-        found |= {float(number)} | ({float(f"{number}e-2")} if percent and "e" not in number.lower() else set())
-    return found
-
-
-def weights(text):
-    decision = read(text)
-    assert decision.status == "ok", decision.reason
-    assert decision.reason == ""
-    return decision.target.tolist()
-
-
-def mended(text):
-    decision = read(text)
-    assert decision.status == "repaired", decision.reason
-    assert decision.reason == "mended by json-repair"
-    return decision.target.tolist()
-
-
-def lost(text, **kwargs):
-    """Why a reply is a fallback."""
-    decision = read(text, **kwargs)
-    assert decision.status == "fallback", decision.target
-    return decision.reason
-
 
 # ---------------------------------------------------------------------- what can be read
 

@@ -18,7 +18,8 @@ from tradearena.cli import main
 
 CODES = {
     "TradeArenaError": 1, "UsageError": 2, "UnknownName": 2, "CardError": 1, "DataError": 1, "AgentError": 1,
-    "SolverError": 1, "StoreError": 1, "DivergedError": 1, "InvalidRun": 3, "Interrupted": 130,
+    "SolverError": 1, "StoreError": 1, "DivergedError": 1, "InvalidRun": 3, "Undecided": 1, "Limited": 0,
+    "Interrupted": 130,
 }  # fmt: skip
 
 

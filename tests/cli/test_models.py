@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import duckdb
 import pytest
-from loopback import Answer, ChatServer, Messages
 
 from tradearena.agents.card import open_agent
 from tradearena.agents.scene import read
+from tradearena.store.reader import Reader
+from tradearena.store.seal import seal_of
+from tradearena.testing import Answer, ChatServer, Messages, chance, sequence
 
 
 @pytest.fixture
@@ -17,12 +20,11 @@ def model(tmp_path, monkeypatch):
     """Writes the card of a model behind an address."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
-    def write(server):
+    def write(server, **parameters):
         card = tmp_path / "mine.toml"
-        card.write_text(
-            'name = "mine"\nkind = "llm"\nreads_feedback = true\nsampled = true\n[parameters]\n'
-            f'model = "openai/small"\ntimeout = 20.0\napi_base = "{server.url}"\n'
-        )
+        given = {"model": "openai/small", "timeout": 20.0, "api_base": server.url, "backoff": 0.001, **parameters}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in given.items()]
+        card.write_text("\n".join(['name = "mine"', 'kind = "llm"', "[parameters]", *lines]))
         return str(card)
 
     return write
@@ -60,28 +62,137 @@ def test_a_model_is_asked_once_a_step_and_told_of_its_audits(arena, bars, model)
 
 
 def test_what_a_model_has_been_paid_for_is_not_asked_again(arena, bars, model):
-    """The fourth request finds the server gone: three replies are on record, and the episode goes on from there."""
+    """From the fourth request on the server fails: three replies are on record, and the episode goes on from there."""
     with ChatServer(concentrated) as server:
         undisturbed = arena(
             "run", "--agent", model(server), "--data", bars, "--steps", "6", "--json", "--out", "a.duckdb"
         )
-    count = 0
-
-    def fails(messages: Messages) -> str | Answer:
-        nonlocal count
-        count += 1
-        return Answer(status=503) if count == 4 else concentrated(messages)
-
-    with ChatServer(fails) as server:
-        typed = ("run", "--agent", model(server), "--data", bars, "--steps", "6", "--json", "--out", "b.duckdb")
+    full = Answer(status=503)
+    with ChatServer(sequence(*[concentrated] * 3, full, full, concentrated)) as server:
+        card = model(server, attempts=2)
+        typed = ("run", "--agent", card, "--data", bars, "--steps", "6", "--json", "--out", "b.duckdb")
         broken = arena(*typed)
         resumed = arena(*typed)
     assert (broken.code, resumed.code) == (1, 0)
     assert "bar 23: " in broken.json["error"]
+    assert broken.json["episodes"][0]["status"] == "error"
     assert broken.json["episodes"][0]["steps"] == 3
-    assert len(server.requests) == 7
+    assert len(server.requests) == 8
     told = [episode.json["episodes"][0] for episode in (undisturbed, resumed)]
     assert told[0]["metrics"] == told[1]["metrics"]
+    assert asked("b.duckdb") == [(20, 0, True), (21, 0, True), (22, 0, True), (23, 0, False), (23, 1, False),
+                                 (23, 2, True), (24, 0, True), (25, 0, True)]  # fmt: skip
+
+
+def asked(path):
+    """Bar, number and success of every request on file."""
+    with duckdb.connect(str(path), read_only=True) as db:
+        return db.execute("SELECT t, seq, error IS NULL FROM call ORDER BY episode, t, seq").fetchall()
+
+
+def test_under_every_kind_of_trouble_each_episode_ends_or_can_be_taken_up_and_no_request_is_missing(arena, bars, model):
+    faults = {"429": 0.1, "500": 0.1, "drop": 0.05, "cut": 0.05, "garbage": 0.05, "hang": 0.02}
+    with ChatServer(chance(3, faults, concentrated)) as server:
+        card = model(server, attempts=3, backoff=0.001, timeout=2.0)
+        typed = (
+            "compare",
+            "--agent",
+            card,
+            "--data",
+            bars,
+            "--seeds",
+            "2",
+            "--steps",
+            "8",
+            "--json",
+            "--out",
+            "a.duckdb",
+        )
+        for _ in range(20):
+            found = arena(*typed)
+            assert {episode["status"] for episode in found.json["episodes"]} <= {"complete", "error"}
+            if found.code == 0:
+                break
+    assert {episode["status"] for episode in found.json["episodes"]} == {"complete"}
+    assert len(asked("a.duckdb")) == len(server.requests)
+    with duckdb.connect("a.duckdb", read_only=True) as db:
+        seen = db.execute("SELECT count(*), count(DISTINCT reply), bool_and(status = 'ok') FROM step").fetchall()
+        seals = db.execute("SELECT bool_and(seal IS NOT NULL) FROM episode").fetchall()
+    assert seen == [(2 * 4 * 8, 1, True)]  # no decision is invented
+    assert seals == [(True,)]
+    with Reader(Path("a.duckdb")) as reader:
+        assert all(seal_of(reader.db, row.id) == row.seal for row in reader.episodes())
+
+
+def test_a_limit_ends_a_run_in_good_order_and_more_of_it_goes_on(arena, bars, model):
+    with ChatServer(concentrated) as server:
+        typed = ("compare", "--agent", model(server), "--data", bars, "--steps", "8", "--json", "--out", "a.duckdb")
+        limited = arena(*typed, "--token-limit", "5000")
+        assert limited.code == 0
+        assert "error" not in limited.json
+        assert "limited: the token limit of 5,000 leaves no room" in limited.err
+        statuses = [episode["status"] for episode in limited.json["episodes"]]
+        assert set(statuses) == {"limited"}
+        before = len(server.requests)
+        assert 0 < before < 32
+        whole = arena(*typed)
+    assert {episode["status"] for episode in whole.json["episodes"]} == {"complete"}
+    assert len(server.requests) == 32
+    assert len(asked("a.duckdb")) == 32
+
+
+def test_time_is_a_limit_for_every_agent(arena, bars):
+    typed = ("run", "--agent", "momentum", "--data", bars, "--json", "--out", "a.duckdb")
+    assert arena(*typed, "--time-limit", "soon").code == 2
+    late = arena(*typed, "--time-limit", "1s", "--steps", "5")
+    assert late.json["episodes"][0]["status"] == "complete"
+
+
+def test_replies_of_an_earlier_file_serve_the_same_requests(arena, bars, model):
+    with ChatServer(concentrated) as server:
+        card = model(server)
+        typed = ("run", "--agent", card, "--data", bars, "--json")
+        first = arena(*typed, "--steps", "4", "--out", "a.duckdb")
+        again = arena(*typed, "--steps", "6", "--out", "b.duckdb", "--reuse", "a.duckdb")
+        other = arena(*typed, "--steps", "4", "--out", "c.duckdb", "--reuse", "a.duckdb", "--seed", "5")
+    assert (first.code, again.code, other.code) == (0, 0, 0)
+    assert len(server.requests) == 4 + 2 + 4
+    with duckdb.connect("b.duckdb", read_only=True) as db:
+        rows = db.execute("SELECT reused, count(*), sum(cost), sum(input_tokens) > 0 FROM call GROUP BY 1 ORDER BY 1")
+        assert rows.fetchall() == [(False, 2, None, True), (True, 4, 0.0, True)]
+    assert arena(*typed, "--reuse", "nothing.duckdb").code == 2
+
+
+def test_a_reply_that_was_changed_serves_nobody(arena, bars, model):
+    with ChatServer(concentrated) as server:
+        typed = ("run", "--agent", model(server), "--data", bars, "--steps", "2", "--json")
+        arena(*typed, "--out", "a.duckdb")
+        with duckdb.connect("a.duckdb") as db:
+            db.execute("UPDATE line SET text = replace(text, '0.9', '0.1')")
+        answer = arena(*typed, "--out", "b.duckdb", "--reuse", "a.duckdb")
+    assert answer.code == 1
+    assert "a.duckdb: a reply in it was changed; nothing of this file is used again" in answer.json["error"]
+    assert not Path("b.duckdb").exists()
+
+
+def test_a_dry_run_says_what_would_be_asked_and_asks_nobody(arena, bars, model, tmp_path):
+    with ChatServer(concentrated) as server:
+        card = model(server)
+        typed = ("compare", "--agent", card, "--agent", "momentum", "--data", bars, "--steps", "5", "--seeds", "2")
+        (found,) = arena(*typed, "--dry-run", "--json").json["dry_run"]
+        said = arena(*typed, "--dry-run").out
+        assert server.requests == []
+        assert not (tmp_path / "replays").exists()
+        arena(*typed, "--json")
+        rest = arena(*typed, "--dry-run", "--seed", "9", "--feedback", "true").code
+        done = arena(*typed, "--dry-run").out
+    assert (found["episodes"], found["requests"], found["cost"]) == (8, 40, None)
+    assert found["input_tokens"] > 40 * 400
+    assert found["output_tokens"][0] < found["output_tokens"][1] == 40 * 2000
+    assert "mine, openai/small: 40 requests in 8 episodes" in said
+    assert "the price is unknown" in said
+    assert rest == 2  # --seeds and --seed
+    assert "No model would be asked." in done
 
 
 def test_too_many_cut_replies_are_no_result(arena, bars, model):
@@ -131,3 +242,39 @@ def test_how_long_an_answer_is_waited_for_makes_no_other_agent(tmp_path):
         assert opened.card.reads_feedback
         assert opened.card.sampled
     assert len(digests) == 1
+
+
+def test_keys_of_a_file_beside_it_are_used_and_never_written(arena, bars, model, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("MY_KEY", raising=False)
+    secret = "sk-very-secret-0123456789"
+    (tmp_path / ".env").write_text(f"MY_KEY={secret}\n")
+
+    def leaks(_: Messages) -> Answer:
+        return Answer(status=400, body=json.dumps({"error": {"message": f"what is {secret}?"}}))
+
+    with ChatServer(sequence(concentrated, concentrated, leaks)) as server:
+        typed = ("run", "--agent", model(server, key="MY_KEY"), "--data", bars, "--steps", "4", "--out", "a.duckdb")
+        answer = arena(*typed, "--json")
+    assert answer.code == 1
+    assert "keys read from .env: MY_KEY" in answer.err
+    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {secret}"}
+    assert "what is [key]?" in answer.json["error"]
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".env"]
+    assert len(written) >= 2
+    assert not any(secret.encode() in path.read_bytes() for path in written)
+    assert secret not in answer.out + answer.err
+    with duckdb.connect("a.duckdb", read_only=True) as db:
+        (found,) = db.execute(
+            "SELECT string_agg(t::VARCHAR) FROM (SELECT unnest([c::VARCHAR]) AS t FROM call c)"
+        ).fetchone()
+    assert secret not in found
+
+
+def test_a_key_that_is_named_and_not_there_is_one_sentence(arena, bars, model, monkeypatch):
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with ChatServer(concentrated) as server:
+        answer = arena("run", "--agent", model(server, key="MY_KEY"), "--data", bars)
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1] == "error: openai/small: no key in the environment; set MY_KEY"
+    assert server.requests == []

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tradearena.store.schema import ENGINE
-from tradearena.values import Account, Call, Decision, Exchange, Exposures, Fill, Finding, Mark, RiskReport, Step
+from tradearena.values import Account, Call, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 SYMBOLS = ("S0", "S1", "S2")
@@ -44,8 +44,10 @@ def random_step(rng, t, *, previous, paid=False):
         for _ in range(rng.integers(0, 4))
     )
     calls = tuple(
-        Call(str(text()), "{}", *(None if rng.random() < 0.3 else int(rng.integers(0, 9_000)) for _ in range(2)),
-             None if rng.random() < 0.3 else float(rng.random()), float(rng.random()), rng.choice([None, "refused"]))
+        Call(str(text()), "{}", rng.choice([None, "m-1"]), rng.choice([None, "stop"]),
+             *(None if rng.random() < 0.3 else int(rng.integers(0, 9_000)) for _ in range(4)),
+             None if rng.random() < 0.3 else float(rng.random()), float(rng.random()), rng.choice([None, "refused"]),
+             bool(rng.random() < 0.2))
         for _ in range(rng.integers(0, 3) if paid else 0)
     )  # fmt: skip
     exchange = None if rng.random() < 0.3 else Exchange("you trade", str(text(f"at {t}")), str(text("{}")), calls)
@@ -57,6 +59,10 @@ def random_step(rng, t, *, previous, paid=False):
             rationale=str(text()),
             confidence=None if rng.random() < 0.5 else float(rng.random()),
             reflection=None if rng.random() < 0.5 else str(text()),
+            notes=tuple(
+                Note(f"S{i}", str(text()), None if rng.random() < 0.5 else float(rng.random()))
+                for i in range(rng.integers(0, 3))
+            ),
             status=str(rng.choice(["ok", "repaired", "fallback", "error"])),
             reason=str(text()),
             stray=stray,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shelf import random_step
 
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link, observation_digest
-from tradearena.values import Account, Call, Exchange, Finding, Mark
+from tradearena.values import Account, Call, Exchange, Finding, Mark, Note
 
 COVERED = {
     "t": lambda s: dataclasses.replace(s, t=s.t + 1),
@@ -34,6 +34,8 @@ COVERED = {
     "reflection": lambda s: decision(s, reflection="" if s.decision.reflection is None else None),
     "confidence": lambda s: decision(s, confidence=0.0 if s.decision.confidence is None else None),
     "kept": lambda s: decision(s, target=s.report.intent if s.decision.target is None else None),
+    "notes": lambda s: decision(s, notes=(*s.decision.notes, Note("S0", "why", None))),
+    "a note": lambda s: decision(s, notes=(*s.decision.notes[:-1], Note("S0", "why", 0.5))),
     "stray": lambda s: decision(s, stray=(*s.decision.stray, ("", ""))),
 }  # fmt: skip
 
@@ -99,7 +101,7 @@ def test_what_was_said_is_in_the_link_and_what_it_took_is_not():
     )
     links = {next_link(GENESIS, step, digests(each)) for each in (said, *others, None)}
     assert len(links) == 5
-    paid = dataclasses.replace(said, calls=(Call("m", "{}", 1, 2, 0.1, 3.0, None),))
+    paid = dataclasses.replace(said, calls=(Call("m", "{}", input_tokens=1, output_tokens=2, cost=0.1, latency=3.0),))
     assert digests(paid) == digests(said)
 
 

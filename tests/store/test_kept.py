@@ -152,8 +152,8 @@ def test_each_episode_of_a_file_has_a_seal_of_its_own(path, steps_of, write):
 
 
 CHANGES = {
-    "BOOLEAN": "NOT {c}", "VARCHAR": "coalesce({c}, '') || '.'", "BLOB": "{c} || 'x'::BLOB", "INTEGER": "{c} + 1",
-    "BIGINT": "{c} + 1", "SMALLINT": "{c} + 1", "TINYINT": "{c} + 1",
+    "BOOLEAN": "NOT {c}", "VARCHAR": "coalesce({c}, '') || '.'", "BLOB": "{c} || 'x'::BLOB",
+    "INTEGER": "coalesce({c}, -1) + 1", "BIGINT": "{c} + 1", "SMALLINT": "{c} + 1", "TINYINT": "{c} + 1",
     "DOUBLE": "CASE WHEN {c} = 1 THEN 2 ELSE 1 END", "TIMESTAMPTZ": "{c} + INTERVAL 1 SECOND",
     "DOUBLE[n]": "list_transform({c}::DOUBLE[], lambda x: CASE WHEN x = 1 THEN 2 ELSE 1 END)::DOUBLE[3]",
     "SMALLINT[n]": "list_transform({c}::SMALLINT[], lambda x: x + 1)::SMALLINT[3]",

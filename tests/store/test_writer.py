@@ -76,7 +76,7 @@ def test_every_table_and_column_of_the_schema_is_said_what_it_is_or_speaks_for_i
 
 
 def test_every_view_answers_in_plain_duckdb(path, steps_of, write):
-    write(path, steps_of(1))
+    write(path, steps_of(1, paid=True))
     with duckdb.connect(str(path), read_only=True) as db:
         for view in VIEWS:
             assert db.execute(f"SELECT count(*) FROM {view}").fetchone()[0] > 0, view

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tradearena.agents.switchboard import Switchboard
 from tradearena.panel import Array
 from tradearena.policy import Limits
 from tradearena.values import Decision, Observation
@@ -25,9 +26,12 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What an agent is built with, beside its card: the episode's seed, the limits it is told to keep, and the weights
-    [N] of the reference portfolio at the close of a bar, for the agent that is the reference."""
+    """What an agent is built with, beside its card: the episode's seed, the limits it is told to keep, the weights [N]
+    of the reference portfolio at the close of a bar, for the agent that is the reference, and for one that asks a model
+    what puts its requests through and the symbols it may answer with."""
 
     seed: int
     reference: Callable[[int], Array]
     limits: Limits = field(default_factory=Limits)
+    board: Switchboard = field(default_factory=Switchboard)
+    symbols: tuple[str, ...] = ()

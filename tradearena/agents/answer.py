@@ -8,6 +8,7 @@ kept.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -15,11 +16,15 @@ from typing import Any, get_args
 
 import numpy as np
 
-from tradearena.values import Decision, Status
+from tradearena.values import Decision, Note, Status
 
 USABLE = 1e6
 """Weights beyond this are not weights: squaring and summing them must stay finite."""
 
+REASON = 200
+"""Characters of the reason for the weight of one symbol that are kept."""
+
+_DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\s*")
 _CASH = frozenset({"CASH", "cash", "Cash"})
 _FIELDS = ("target_weights", "weights", "allocation")
 _STATUSES: tuple[Status, ...] = get_args(Status)
@@ -36,7 +41,7 @@ def decision_of(answer: Any, symbols: tuple[str, ...]) -> Decision:
     if isinstance(answer, Mapping):
         for key in _FIELDS:
             if key in answer and key not in symbols:
-                extra = {name: answer.get(name) for name in ("rationale", "confidence", "reflection")}
+                extra: dict[str, Any] = {name: answer.get(name) for name in ("rationale", "confidence", "reflection")}
                 return stated(_named(answer[key], symbols), symbols, **extra)
     return stated(_named(answer, symbols), symbols)
 
@@ -48,6 +53,7 @@ def stated(
     rationale: Any = None,
     confidence: Any = None,
     reflection: Any = None,
+    notes: tuple[Note, ...] = (),
 ) -> Decision:
     """A decision from weights as they were stated, symbol by symbol; None where they could not be read at all."""
     text = "" if rationale is None else storable(rationale)
@@ -56,7 +62,8 @@ def stated(
     if confidence is not None and (sure is None or not 0.0 <= sure <= 1.0):
         sure, mended = None, f"confidence is not a number in [0, 1]: {storable(confidence)[:40]}"
     if weights is None:
-        return Decision(None, text, sure, after, "fallback", f"expected {len(symbols)} weights, one per symbol")
+        wrong = f"expected {len(symbols)} weights, one per symbol"
+        return Decision(None, text, sure, after, "fallback", wrong, notes=notes)
     place = _places(symbols)
     target, stray, reason, understood = [0.0] * len(symbols), [], "", False
     for name, value in weights:
@@ -76,8 +83,23 @@ def stated(
     if stray and not understood:
         reason = reason or f"no symbol is known: {stray[0][0][:40]}"
     if reason:
-        return Decision(None, text, sure, after, "fallback", reason, tuple(stray))
-    return Decision(np.array(target), text, sure, after, "repaired" if mended else "ok", mended, tuple(stray))
+        return Decision(None, text, sure, after, "fallback", reason, tuple(stray), notes=notes)
+    status: Status = "repaired" if mended else "ok"
+    return Decision(np.array(target), text, sure, after, status, mended, tuple(stray), notes=notes)
+
+
+def noted(said: Iterable[tuple[Any, Any, Any]], symbols: tuple[str, ...]) -> tuple[Note, ...]:
+    """Notes from symbols, reasons and confidences as they were stated, in the order of the symbols and at most one for
+    each: of two the last one counts. What is no text or no number in [0, 1] is left out, and so is what is left empty.
+    """
+    place, kept = _places(symbols), {}
+    for name, reason, confidence in said:
+        text = storable(" ".join(reason.split())[:REASON]) if isinstance(reason, str) else ""
+        sure = _number(confidence)
+        sure = sure if sure is not None and 0.0 <= sure <= 1.0 else None
+        if type(name) is str and name in place and (text or sure is not None):
+            kept[place[name]] = Note(name, text, sure)
+    return tuple([kept[i] for i in sorted(kept)])
 
 
 @lru_cache(maxsize=8)
@@ -94,10 +116,16 @@ def _number(value: Any) -> float | None:
     if axes or isinstance(value, (bool, np.bool_)):
         return None
     try:
-        number = float(value)
+        number = decimal(value) if isinstance(value, str) else float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if number is not None and math.isfinite(number) else None
+
+
+def decimal(text: str) -> float | None:
+    """A number that is written as text, as JSON writes it or without a digit before or after its point; None where the
+    text is anything else. Python itself would read `1_0`, and the digits of every script."""
+    return float(text) if _DECIMAL.fullmatch(text) else None
 
 
 def storable(value: Any) -> str:
@@ -136,6 +164,7 @@ def _checked(decision: Decision, symbols: tuple[str, ...]) -> Decision:
         rationale=decision.rationale,
         confidence=decision.confidence,
         reflection=decision.reflection,
+        notes=noted([note for note in decision.notes if isinstance(note, tuple) and len(note) == 3], symbols),
     )
     status: Status = decision.status if decision.status in _STATUSES else "fallback"
     if again.status == "fallback" or (again.status, status) == ("repaired", "ok"):

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
 from tradearena.agents.callables import import_callable
 from tradearena.agents.classical import RULES, ClassicalAgent
-from tradearena.agents.llm import LanguageModel, Model
+from tradearena.agents.format import DEFAULT, Mode, schema_of
+from tradearena.agents.llm import LanguageModel
+from tradearena.agents.model import PATIENCE, Model
 from tradearena.agents.organism import Organism, OrganismVoice
-from tradearena.agents.prompt import Pages, instructions_in
+from tradearena.agents.prompt import Pages, completed, instructions_in
 from tradearena.agents.recorded import RecordedAgent, read_recording
+from tradearena.agents.switchboard import Switchboard
 from tradearena.agents.talker import Talker, Voice
 from tradearena.cards import Card
 from tradearena.errors import CardError, UnknownName, UsageError
@@ -28,11 +31,40 @@ from tradearena.panel import Times
 
 
 class Asking(Card):
-    """How an agent is asked in words: the file of instructions in the room `agents` (without its ending), and how many
-    bars a prompt shows."""
+    """How an agent is asked in words: the `[prompt]` of its card.
+
+    Attributes:
+        instructions: the file of instructions in the room `agents`, without its ending.
+        mode: the form in which it is to answer.
+        bars: how many a prompt shows.
+        mandate: whether the limits of the policy stand in the instructions.
+        statistics: whether a prompt shows return and volatility of each symbol over these bars.
+        summary: whether it shows the whole run so far, in one line.
+        reflection: whether it shows what the agent noted with its last decision.
+        notes: whether a reason and a confidence are asked for single symbols.
+    """
 
     instructions: str = "trader"
     bars: Annotated[int, Field(ge=21)] = 21
+    mode: Mode = DEFAULT
+    mandate: bool = True
+    statistics: bool = False
+    summary: bool = False
+    reflection: bool = False
+    notes: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Asking:
+        if self.mode == "weights-only" and (self.notes or self.reflection):
+            raise ValueError("mode weights-only asks for no words; leave out notes and reflection")
+        return self
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What of this decides, without keys that keep their usual value: a card from before there was such a key is
+        the same card still."""
+        asked = self.model_dump(exclude={"instructions", "bars"}, exclude_defaults=True)
+        return {"instructions": self.instructions, "bars": self.bars, **asked}
 
 
 class AgentCard(Card):
@@ -56,11 +88,12 @@ class AgentCard(Card):
     prompt: Asking = Asking()
 
 
-VOICES: dict[str, tuple[type[Card], Callable[[Any, int], Voice]]] = {
-    "organism": (Organism, OrganismVoice),
-    "llm": (Model, LanguageModel),
+VOICES: dict[str, tuple[type[Card], Callable[[Any, Seat, dict[str, Any]], Voice]]] = {
+    "organism": (Organism, lambda organism, seat, _schema: OrganismVoice(organism, seat.seed)),
+    "llm": (Model, lambda model, seat, schema: LanguageModel(model, seat.seed, seat.board, schema)),
 }
-"""Kinds of agent that are asked in words: their parameters, and what speaks with them and a seed."""
+"""Kinds of agent that are asked in words: their parameters, and what speaks with them in a seat, in answers of a JSON
+schema."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +108,8 @@ class Candidate:
         source: digest of what the card points to (a file of decisions, a module), "" where the card says it all.
         settings: the parameters in force, defaults filled in.
         twin: an organism like it with another seed, where it is one.
-        check: finds out, without a request, whether it can be asked at all; raises AgentError if not.
+        check: finds out, without a request, whether it can be asked at all by way of a switchboard; raises AgentError
+            if not.
         unheard: told when the decisions fall due ([K] times), says what of a recording never applies.
     """
 
@@ -86,15 +120,15 @@ class Candidate:
     source: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     twin: Callable[[Seat], Talker] | None = None
-    check: Callable[[], None] = lambda: None
+    check: Callable[[Switchboard], None] = lambda _board: None
     unheard: Callable[[Times], str] = lambda _ends: ""
 
     @property
     def digest(self) -> str:
         """SHA-256 of what decides: the card without its description, and what it points to. How long an answer is
-        waited for decides nothing."""
-        said = self.card.model_dump(exclude={"description", "parameters"})
-        settings = {name: value for name, value in self.settings.items() if name != "timeout"}
+        waited for, how often it is asked for and what is paid for it decides nothing."""
+        said = self.card.model_dump(exclude={"description", "parameters"}) | {"prompt": self.card.prompt.decides}
+        settings = {name: value for name, value in self.settings.items() if name not in PATIENCE}
         return hashlib.sha256(json.dumps([said, settings, self.source], sort_keys=True).encode()).hexdigest()
 
 
@@ -137,22 +171,38 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
     """An agent that is asked in words."""
     model, voice = VOICES[card.kind]
     parameters = cards.fit(model, card.parameters, path=path, text=text, under=("parameters",))
-    files = rooms.cards("agents", home, ".txt")
-    if card.prompt.instructions not in files:
-        raise UnknownName("file of instructions", card.prompt.instructions, files)
-    said = cards.text_of(files[card.prompt.instructions])
-    instructions = instructions_in(said, files[card.prompt.instructions])
-    bars = max(card.prompt.bars, getattr(parameters, "lookback", 0) + 1)
+    asking = card.prompt
+    said, file = asked_in(asking, home)
+    instructions = instructions_in(said, file)
+    bars = max(asking.bars, getattr(parameters, "lookback", 0) + 1)
+    shown = {"statistics": asking.statistics, "summary": asking.summary, "reflection": asking.reflection}
 
     def seat(taken: Seat) -> Talker:
-        return Talker(voice(parameters, taken.seed), Pages(instructions, taken.limits, bars))
+        schema = schema_of(taken.symbols, asking.mode, notes=asking.notes)
+        return Talker(voice(parameters, taken, schema), Pages(instructions, taken.limits, bars, **shown), asking.mode)
 
     candidate = Candidate(
         card, bars - 1, None, seat, hashlib.sha256(said.encode()).hexdigest(), parameters.model_dump()
     )
     if isinstance(parameters, Model):
-        return replace(candidate, check=LanguageModel(parameters, 0).check)
+        return replace(candidate, check=lambda board: LanguageModel(parameters, 0, board).check())
     return replace(candidate, twin=seat)
+
+
+def asked_in(asking: Asking, home: Path | None = None) -> tuple[str, Path]:
+    """The template of the system text in full, which is the file of instructions with the form of an answer in it; and
+    that file.
+
+    Raises:
+        UnknownName: there is no such file.
+        CardError: it cannot be read, or has no place for the form.
+    """
+    files = rooms.cards("agents", home, ".txt")
+    if asking.instructions not in files:
+        raise UnknownName("file of instructions", asking.instructions, files)
+    path = files[asking.instructions]
+    text = cards.text_of(path)
+    return completed(text, path, mandate=asking.mandate, mode=asking.mode, notes=asking.notes), path
 
 
 def _path(name: str, home: Path | None) -> Path:

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import os
-import re
+import random
 import threading
 import time
 import warnings
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
+from tradearena.agents.allowance import Estimate
 from tradearena.agents.answer import storable
+from tradearena.agents.faults import Fault, fault_of
+from tradearena.agents.model import Model, Prices
+from tradearena.agents.switchboard import Switchboard, request_key
 from tradearena.agents.talker import Reply
-from tradearena.cards import Card
-from tradearena.errors import AgentError
+from tradearena.errors import AgentError, Undecided
 from tradearena.values import Call
 
 _UNSENT = {"max_retries", "stream", "fake_stream", "json_mode", "extra_body"}
@@ -29,106 +31,199 @@ _UNSENT = {"max_retries", "stream", "fake_stream", "json_mode", "extra_body"}
 _BROKEN_OFF = {"length", "content_filter", "error", "network_error"}
 """Finish reasons of a reply that ends before its end. litellm calls the last two "stop" and sets the original aside."""
 
+LINE = 200
+"""Characters of a parameter that is put on record as it is."""
+
 _loading = threading.Lock()
 _endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
 
-class Model(Card):
-    """Which model is asked, and how.
-
-    Attributes:
-        model: any name litellm knows, `provider/model`.
-        max_tokens: of one reply; of a model that thinks first, its thoughts count.
-        timeout: seconds after which a reply that is not complete is given up.
-        api_base: an address that speaks OpenAI's protocol. Cards are on record, so it may not carry a password.
-    """
-
-    model: Annotated[str, Field(min_length=1)]
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    max_tokens: Annotated[int, Field(ge=1)] = 2000
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
-    api_base: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")] | None = None
-
-
 class LanguageModel:
-    """A model in its seat: every prompt is one request, with the episode's seed where the model takes one."""
+    """A model in its seat: every prompt is one structured request, with the episode's seed where the model takes one,
+    and further ones where it brought no reply."""
 
-    def __init__(self, model: Model, seed: int) -> None:
-        self.model, self.seed = model, seed
+    def __init__(
+        self, model: Model, seed: int, board: Switchboard | None = None, schema: dict[str, Any] | None = None
+    ) -> None:
+        self.model, self.seed, self.board, self.schema = model, seed, board or Switchboard(), schema
         self._litellm: Any = None
         self._request: dict[str, Any] = {}
         self._parameters = ""
+        self._prices: Prices | None = None
+        self._dice = random.Random(seed)  # noqa: S311  it spreads waiting times, and nothing else
 
     async def answer(self, system: str, prompt: str) -> Reply:
-        """Ask once. The first latency of a process contains up to half a second in which litellm gets ready.
+        """Ask, as often as the card allows. The first latency of a process contains up to half a second in which
+        litellm gets ready.
 
         Raises:
-            AgentError: there is no key, or the request brought no chat completion.
+            AgentError: there is no key, or no request brought a chat completion; with the requests that were made.
+            Limited: what the run may spend is not enough for another request.
+            Interrupted: a stop was asked for between two attempts.
         """
         if self._litellm is None:  # in a thread: the import takes seconds, and what it opens belongs to no event loop
             await asyncio.to_thread(self.check)
+        words = [hashlib.sha256(text.encode()).digest() for text in (system, prompt)]
+        if known := self.board.answered.get(request_key(self.model.model, self._parameters, self.seed, *words)):
+            return Reply(known.text, broken_off(known.call.finish), (known.call._replace(cost=0.0, reused=True),))
         await _close_with_the_loop(self._litellm)
-        reply, call = await self._attempt([{"role": "system", "content": system}, {"role": "user", "content": prompt}])
-        if reply is None:
-            raise AgentError(call.error)  # outside of any `except`: a chain of causes would carry the key along
-        return reply
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
+        calls: list[Call] = []
+        try:
+            return await self._insist(messages, calls)
+        except Undecided as error:
+            error.calls = tuple(calls)
+            raise
+
+    async def _insist(self, messages: list[dict[str, str]], calls: list[Call]) -> Reply:
+        """Request until there is a reply; every request is listed."""
+        board, lines = self.board, self.board.lines(self.model.model, self.model.api_base)
+        most = self.most(sum(len(message["content"].encode()) for message in messages))
+        while True:
+            async with board.allowance.reserved(most) as made, lines.connection() as fate:
+                text, call, fault = await self._attempt(messages)
+                made.append(call)
+                fate.append(fault.fate if fault else "well")
+            calls.append(call)
+            if fault is None:
+                return Reply(text, broken_off(call.finish), tuple(calls))
+            if not fault.again or len(calls) >= self.model.attempts:
+                tried = f"; {len(calls)} requests were made" if len(calls) > 1 else ""
+                raise AgentError(f"{call.error}{tried}")  # outside of any `except`: causes would carry the key along
+            await board.pause(self._delay(len(calls), fault))
+
+    def _delay(self, made: int, fault: Fault) -> float:
+        """Seconds before the next request, after so many."""
+        usual = min(self.model.backoff * 2.0 ** (made - 1), self.model.longest) * self._dice.uniform(0.5, 1.0)
+        return max(usual, fault.wait or 0.0)
+
+    def most(self, size: int) -> Estimate:
+        """The most that a request of so many bytes may take, at two bytes a token: numbers are cut into more of them
+        than words are."""
+        read, written = size // 2 + 50, self.model.max_tokens
+        return Estimate(read + written, self._prices.of(read, 0, written) if self._prices else 0.0)
 
     def check(self) -> None:
         """Find out what can be known without asking anybody, and fix what every request will carry.
 
         Raises:
-            AgentError: litellm does not know the provider, or there is no key for it in the environment.
+            AgentError: litellm does not know the provider, there is no key for it in the environment, or a price is
+                needed and not known.
         """
-        model, litellm = self.model, _load()
+        model, litellm = self.model, load()
         wanted = model.model_dump(include={"temperature", "max_tokens"})
-        wanted |= {"seed": self.seed, "response_format": {"type": "json_object"}}
-        wanted["drop_params"] = True  # what the model does not take is left out
+        wanted |= {"seed": self.seed, "drop_params": True}  # what the model does not take is left out
         try:
             name, provider, *_ = litellm.get_llm_provider(model.model, api_base=model.api_base)
+            wanted["response_format"] = self._form(litellm.supports_response_schema(name, provider))
             sent = litellm.get_optional_params(model=name, custom_llm_provider=provider, **wanted)
         except litellm.BadRequestError:
             problem = "litellm knows no such model or provider; write provider/model, as in openai/gpt-4o-mini"
             raise AgentError(f"{model.model}: {problem}") from None
-        missing = _missing_keys(litellm, model.model)
-        if missing and model.api_base is None:
-            raise AgentError(f"{model.model}: no key in the environment; set {' or '.join(missing)}")
+        if provider == "ollama":
+            problem = "litellm says 'stop' of its replies that were cut off; write ollama_chat/ instead of ollama/"
+            raise AgentError(f"{model.model}: {problem}")
+        key = _key(litellm, model)
+        self._prices = prices_of(model)
+        if self._prices is None and self.board.allowance.cost is not None:
+            known = "give them in the card under [parameters.prices], or use --token-limit"
+            raise AgentError(f"{model.model}: a limit of cost needs prices, and litellm's list has none; {known}")
         self._request = {
             **wanted,
             "model": model.model,
             "api_base": model.api_base,
-            "api_key": "no-key" if missing else None,  # servers at home ask for none, clients do; None: the environment
+            "api_key": key,
             "timeout": model.timeout,
             "stream": False,
             "max_retries": 0,  # litellm, and the client below it, would each retry unseen
             "num_retries": 0,
         }
         sent = {key: value for key, value in {**sent, **sent.get("extra_body", {})}.items() if key not in _UNSENT}
-        self._parameters = json.dumps(sent, sort_keys=True, default=str)
+        self._parameters = json.dumps({key: _brief(value) for key, value in sent.items()}, sort_keys=True)
         self._litellm = litellm
 
-    async def _attempt(self, messages: list[dict[str, str]]) -> tuple[Reply | None, Call]:
-        """One request: what it brought, None if it failed, and its entry in the record."""
+    def _form(self, takes_schema: bool) -> dict[str, Any]:  # noqa: FBT001  litellm's answer
+        """What is asked of the form of a reply."""
+        if not (takes_schema and self.model.structured and self.schema):
+            return {"type": "json_object"}
+        return {"type": "json_schema", "json_schema": {"name": "decision", "strict": True, "schema": self.schema}}
+
+    async def _attempt(self, messages: list[dict[str, str]]) -> tuple[str, Call, Fault | None]:
+        """One request: the text it brought, its entry in the record, and what went wrong."""
         _hush()
-        began, response, problem = time.perf_counter(), None, ""
+        model, began, response, fault = self.model, time.perf_counter(), None, None
         try:
-            async with asyncio.timeout(self.model.timeout):  # litellm's own starts anew with every byte that arrives
+            async with asyncio.timeout(model.timeout):  # litellm's own starts anew with every byte that arrives
                 response = await self._litellm.acompletion(messages=messages, **self._request)
         except Exception as error:
-            problem = _diagnosis(error, self._litellm, self.model)
-        latency = time.perf_counter() - began
+            fault = fault_of(error, self._litellm, address=model.api_base, timeout=model.timeout, now=time.time())
+        call = Call(model.model, self._parameters, latency=time.perf_counter() - began)
         if response is not None and not response.choices:
-            problem = "the answer is not a chat completion (it has no choices); check what answers at this address"
-        name = storable(getattr(response, "model", None) or self.model.model)
-        call = Call(name, self._parameters, *_spent(self._litellm, response), latency, None)
-        if response is None or problem:
-            return None, call._replace(error=f"{self.model.model}: {problem}")
+            said = "the answer is not a chat completion (it has no choices); check what answers at this address"
+            fault = Fault(said, again=True)
+        if response is None or fault:
+            fault = fault or Fault("nothing came back", again=True)
+            return "", call._replace(error=f"{model.model}: {fault.text}"), fault
         choice = response.choices[0]
         aside = getattr(choice, "provider_specific_fields", None) or {}
-        reasons = {choice.finish_reason, str(aside.get("native_finish_reason")).lower()}
-        return Reply(storable(choice.message.content or ""), not _BROKEN_OFF.isdisjoint(reasons), (call,)), call
+        reasons = [str(reason) for reason in (aside.get("native_finish_reason"), choice.finish_reason) if reason]
+        call = call._replace(answered=storable(response.model) if response.model else None, finish=" ".join(reasons))
+        return storable(choice.message.content or ""), self._counted(call, response), None
+
+    def _counted(self, call: Call, response: Any) -> Call:
+        """The entry with tokens and cost; None where unknown, for which litellm writes 0."""
+        usage = getattr(response, "usage", None)
+        if not usage or not usage.prompt_tokens:  # no prompt has none: the service says nothing
+            return call
+        cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
+        thought = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
+        cost = None
+        if not self.model.prices:
+            with contextlib.suppress(Exception):  # whatever comes where who answered is not on the list
+                cost = float(self._litellm.completion_cost(response)) or None
+        if cost is None and self._prices:
+            cost = self._prices.of(usage.prompt_tokens, cached or 0, usage.completion_tokens)
+        return call._replace(
+            input_tokens=usage.prompt_tokens,
+            cached_tokens=cached,
+            output_tokens=usage.completion_tokens,
+            reasoning_tokens=thought,
+            cost=cost,
+        )
 
 
-def _load() -> Any:
+def _brief(value: Any) -> Any:
+    """A parameter as it is put on record: one that is longer than a line, as a schema is, by its SHA-256."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return json.loads(text) if len(text) <= LINE else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def broken_off(finish: str | None) -> bool:
+    """Does a reply with these finish reasons end before its end?"""
+    return not _BROKEN_OFF.isdisjoint((finish or "").lower().split())
+
+
+def tokens_in(model: str, text: str) -> int:
+    """Tokens of a text, by the model's own way of counting where litellm knows it, else by a usual one."""
+    return int(load().token_counter(model=model, text=text))
+
+
+def prices_of(model: Model) -> Prices | None:
+    """The prices of the card, or those of litellm's list; None where neither has any."""
+    return model.prices or listed_prices(load(), model.model)
+
+
+def listed_prices(litellm: Any, model: str) -> Prices | None:
+    """A model's prices by litellm's list, None where they are not on it; nothing is free there but what is unknown."""
+    try:
+        listed = litellm.get_model_info(model)
+        found = Prices(input=listed["input_cost_per_token"] * 1e6, output=listed["output_cost_per_token"] * 1e6)
+    except Exception:  # whatever comes where a model is not on the list
+        return None
+    return found if found.input or found.output else None
+
+
+def load() -> Any:
     """litellm, silent and confined: it calls nobody but the model."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a list of prices,
     os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"  # and a request to Anthropic one of headers
@@ -175,6 +270,22 @@ async def _close_with_the_loop(litellm: Any) -> None:
     await anext(_endings[loop])
 
 
+def _key(litellm: Any, model: Model) -> str | None:
+    """The key to send; None where litellm finds the provider's own in the environment.
+
+    Raises:
+        AgentError: there is none, and the model is not at an address of the user's.
+    """
+    if model.key is not None:
+        if value := os.environ.get(model.key, "").strip():
+            return value
+        raise AgentError(f"{model.model}: no key in the environment; set {model.key}")
+    missing = _missing_keys(litellm, model.model)
+    if missing and model.api_base is None:
+        raise AgentError(f"{model.model}: no key in the environment; set {' or '.join(missing)}")
+    return "no-key" if missing else None  # servers at home ask for none, clients do
+
+
 def _missing_keys(litellm: Any, model: str) -> list[str]:
     """Environment variables that could hold the key, if none of them does. Only keys count: litellm also lists
     addresses that have a default, and what a cloud keeps in a profile."""
@@ -182,70 +293,3 @@ def _missing_keys(litellm: Any, model: str) -> list[str]:
         del os.environ[name]  # litellm would take a blank for a key
     missing: list[str] = litellm.validate_environment(model)["missing_keys"]
     return [name for name in missing if name.endswith(("_API_KEY", "_API_TOKEN"))]
-
-
-def _spent(litellm: Any, response: Any) -> tuple[int | None, int | None, float | None]:
-    """Tokens in, tokens out and US dollars by litellm's price list; None where unknown, for which litellm writes 0."""
-    usage = getattr(response, "usage", None)
-    if not usage or not usage.prompt_tokens:  # no prompt has none: the service says nothing
-        return None, None, None
-    try:
-        cost = float(litellm.completion_cost(response))
-    except Exception:  # whatever comes where a model is not on the list
-        cost = 0.0
-    return usage.prompt_tokens, usage.completion_tokens, cost or None
-
-
-def _diagnosis(error: Exception, litellm: Any, model: Model) -> str:
-    """What went wrong with a request, and what to do about it.
-
-    litellm calls half of everything an internal server error; what happened on the wire stands further down the chain
-    of causes, where the clients of all providers use httpx.
-    """
-    import httpx
-
-    chain: list[BaseException] = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
-        chain.append(cause)
-    said = _said(error)
-    status = next((link.response.status_code for link in chain if isinstance(link, httpx.HTTPStatusError)), None)
-    if status is None:
-        if any(isinstance(link, TimeoutError | httpx.TimeoutException) for link in chain):
-            return f"no complete reply within {model.timeout:g} s; raise timeout in the card, or try again"
-        if any(isinstance(link, OSError | httpx.TransportError) for link in chain):
-            lost = f"{model.api_base or 'the service'} cannot be reached, or hung up"
-            return f"{lost} ({_said(chain[-1])}); check the network and the address"
-        status = int(getattr(error, "status_code", None) or 500)
-        status = 0 if status == 500 else status  # 500 is what litellm makes of an answer it cannot read
-    if status < 400:
-        return f"the answer is not a chat completion ({said}); check what answers at this address"
-    what, remedy = _refusal(status, error, said, litellm)
-    return f"{what} (status {status}: {said}); {remedy}"
-
-
-def _refusal(status: int, error: Exception, said: str, litellm: Any) -> tuple[str, str]:
-    """What an HTTP status means, and what to do about it."""
-    overlong = re.search("context.?(length|window|size)", said, re.IGNORECASE)  # litellm knows some wordings only
-    if overlong or isinstance(error, litellm.ContextWindowExceededError):
-        return "the prompt is longer than the model can read", "show it fewer bars or symbols, or ask another model"
-    if isinstance(error, litellm.AuthenticationError) or status in (401, 403):
-        return "the key was refused", "check the key in the environment, and what it may use"
-    if status == 404:
-        return "there is no such model", "check its name, and api_base if the card has one"
-    if status in (402, 429):
-        return "too many requests, or no credit left", "wait, or raise the limit at the provider"
-    if status >= 500 or status == 408:
-        return "the service failed", "try again later"
-    return "the request was refused", "check the parameters of the card"
-
-
-def _said(error: BaseException) -> str:
-    """What the other side said, as one short line, without litellm's preamble and without any key."""
-    text = " ".join(str(error).split())
-    named = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-    secrets = [value for name, value in os.environ.items() if named.search(name) and len(value) >= 6]
-    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
-        text = text.replace(secret, "[key]")
-    text = text.rpartition("Exception - ")[2].partition(" Traceback ")[0]
-    text = re.sub(r"^((litellm\.)?\w*(Error|Timeout): |LiteLLM: |Error code: \d+$)+", "", text)
-    return storable(text if len(text) <= 200 else f"{text[:200]}...") or "nothing more said"

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tradearena.agents.prompt import ACCOUNT, ASKED, COMMITTED, DECISIONS, GIST, POSITIONS, REVIEW, VOLUMES
+from tradearena.agents.prompt import ACCOUNT, COMMITTED, POSITIONS, REVIEW, STATISTICS, VOLUMES
+from tradearena.agents.recalled import ASKED, DECISIONS, GIST, SO_FAR
 from tradearena.panel import Array
 
 _AGE = re.compile(r"bar (\d+) of your mandate")
@@ -105,11 +106,13 @@ def finite(values: Array) -> tuple[Array, float]:
 
 
 def read(prompt: str) -> Scene:
-    """Read a prompt."""
+    """Read a prompt. Statistics and the run so far are not looked at: what they say an organism works out itself."""
     market, heading, rest = prompt.partition(f"\n\n{ACCOUNT}\n")  # first: the market is nearly all there is
     rest, _, review = rest.partition(f"\n\n{REVIEW}\n")
     account, _, decisions = rest.partition(f"\n\n{DECISIONS}\n")
+    account = account.partition(f"\n\n{SO_FAR}\n")[0]
     closes, _, volumes = market.partition(f"\n{VOLUMES}\n")
+    volumes = volumes.partition(f"\n\n{STATISTICS}\n")[0]
     _heading, time, _title, header, *prices = closes.split("\n")
     symbols, age = _header(header), _AGE.search(time)
     past = [_past(line) for line in decisions.split("\n")] if decisions else []

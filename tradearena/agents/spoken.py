@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tradearena.agents.prompt import quoted
+from tradearena.agents.figures import quoted
 from tradearena.panel import Array
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from tradearena.agents.format import DEFAULT, Mode, without_words
 from tradearena.agents.prompt import Pages
 from tradearena.agents.reply import decision_in
 from tradearena.values import Call, Decision, Exchange, Observation
@@ -33,14 +34,16 @@ class Voice(Protocol):
 
 
 class Talker:
-    """A voice in its seat, and the pages it is handed."""
+    """A voice in its seat, the pages it is handed, and the form in which it is to answer."""
 
-    def __init__(self, voice: Voice, pages: Pages) -> None:
-        self.voice, self.pages = voice, pages
+    def __init__(self, voice: Voice, pages: Pages, mode: Mode = DEFAULT) -> None:
+        self.voice, self.pages, self.mode = voice, pages, mode
 
     async def decide(self, observation: Observation) -> Decision:
         """Ask, and read the reply."""
         system, prompt = self.pages.system(observation), self.pages.prompt(observation)
         reply = await self.voice.answer(system, prompt)
         decision = decision_in(reply.text, observation.symbols, cut=reply.cut)
+        if self.mode == "weights-only":
+            decision = without_words(decision)
         return replace(decision, exchange=Exchange(system, prompt, reply.text, reply.calls))

@@ -13,7 +13,7 @@ from tradearena.agents.agent import Agent
 from tradearena.agents.answer import complaint
 from tradearena.agents.memory import Memory
 from tradearena.arena.books import PaperBooks
-from tradearena.errors import AgentError, Interrupted
+from tradearena.errors import AgentError, Interrupted, Undecided
 from tradearena.execution.ledger import Ledger
 from tradearena.market.window import Span
 from tradearena.panel import Panel, Seen
@@ -23,7 +23,7 @@ from tradearena.risk.audit import audit
 from tradearena.risk.feedback import UNTOLD, Feedback
 from tradearena.risk.monitor import RiskMonitor
 from tradearena.store.chain import observation_digest
-from tradearena.values import Decision, Fill, Mark, Observation, Step
+from tradearena.values import Call, Decision, Fill, Mark, Observation, Step
 
 Ending: TypeAlias = Literal["complete", "ruined"]
 
@@ -37,6 +37,14 @@ class Record(Protocol):
 
     def keep(self, step: Step) -> None:
         """Put a step on record."""
+        ...
+
+    async def settled(self) -> None:
+        """Returns once what was kept is safe, if its decision was paid for."""
+        ...
+
+    def lose(self, t: int, calls: tuple[Call, ...]) -> None:
+        """Put on record the requests that brought no decision for bar t."""
         ...
 
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
@@ -73,6 +81,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
     Raises:
         AgentError: the agent raised.
         SolverError: the reference of a bar has no proven optimum.
+        Limited: what the run may spend is spent; the steps so far are on record.
         Interrupted: a stop was asked for; the steps so far are on record.
     """
     panel, policy, span = setting.panel, setting.policy, setting.span
@@ -100,10 +109,11 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             raise Interrupted(f"stopped before the decision of bar {t}")
 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
-        observation = Observation(t, span.first, previous, seen.until(t), account.copy(), memory.recent, told)
+        shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
+        observation = Observation(t, span.first, previous, *shown)
         decision, latency = record.recall(t), 0.0
         if decision is None:
-            decision, latency = await _ask(agent, observation)
+            decision, latency = await _ask(agent, observation, record)
         estimate = setting.reference.at(t)
         state, clusters = monitor.state(t, account, estimate)
         report = audit(decision, state, policy.limits)
@@ -124,20 +134,24 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
                 told=told,
             )
         )
+        await record.settled()
         told, gist = feedback.tell(report)
-        memory.add(t, decision, gist)
+        memory.add(t, decision, gist, account)
         marks, fills, previous = [], [], t
 
     return "complete", record.close("complete", tuple(marks), tuple(fills))
 
 
-async def _ask(agent: Agent, observation: Observation) -> tuple[Decision, float]:
+async def _ask(agent: Agent, observation: Observation, record: Record) -> tuple[Decision, float]:
     """The agent's decision, and the seconds it took."""
     began = time.perf_counter()
     try:
         decision = await agent.decide(observation)
-    except AgentError as error:
-        raise AgentError(f"bar {observation.t}: {error}") from None
+    except Undecided as error:
+        record.lose(observation.t, error.calls)
+        if isinstance(error, AgentError):
+            raise AgentError(f"bar {observation.t}: {error}") from None
+        raise
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         raise AgentError(f"the agent raised at bar {observation.t}: {complaint(error)}") from error
     return decision, time.perf_counter() - began

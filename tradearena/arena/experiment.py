@@ -16,10 +16,11 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from tradearena.agents.card import Candidate
+from tradearena.agents.switchboard import Switchboard
 from tradearena.arena.manifest import manifest
 from tradearena.arena.plan import Plan, Planned
 from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
-from tradearena.errors import Interrupted, StoreError, TradeArenaError
+from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow, Recorded
@@ -38,18 +39,24 @@ class Outcome:
 
     @property
     def failure(self) -> TradeArenaError | None:
-        """The failures in one: of a single episode as it is, else how many there were, and the first."""
+        """The failures in one: of a single episode as it is, else how many there were, and the first of the gravest
+        kind: errors, stops, limits."""
         if not self.failures or len(self.episodes) == 1:
             return self.failures[0][1] if self.failures else None
-        errors = [(title, error) for title, error in self.failures if not isinstance(error, Interrupted)]
-        stopped, said = len(self.failures) - len(errors), []
+        kinds: dict[type[TradeArenaError], list[tuple[str, TradeArenaError]]] = {Interrupted: [], Limited: []}
+        errors: list[tuple[str, TradeArenaError]] = []
+        for title, error in self.failures:
+            kinds.get(type(error), errors).append((title, error))
+        stopped, limited = kinds[Interrupted], kinds[Limited]
+        of, said = f"of {len(self.episodes)} episodes", []
         if stopped:
-            said.append(f"stopped with {stopped} of {len(self.episodes)} episodes begun and not ended")
+            said.append(f"stopped with {len(stopped)} {of} begun and not ended")
+        if limited:
+            said.append(f"{limited[0][1]}; {len(limited)} {of} begun and not ended")
         if errors:
-            said.append(
-                f"{len(errors)} of {len(self.episodes)} episodes failed; the first, {errors[0][0]}: {errors[0][1]}"
-            )
-        return Interrupted("; ".join(said)) if stopped else type(errors[0][1])(said[0])
+            said.append(f"{len(errors)} {of} failed; the first, {errors[0][0]}: {errors[0][1]}")
+        kind = Interrupted if stopped else type(errors[0][1]) if errors else Limited
+        return kind("; ".join(said))
 
 
 def locate(plan: Plan, home: Path | None, now: datetime) -> Path:
@@ -63,6 +70,7 @@ def run(
     *,
     again: bool = False,
     concurrency: int = CONCURRENCY,
+    board: Switchboard | None = None,
     progress: Progress = lambda _standing: False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -75,6 +83,7 @@ def run(
     Args:
         again: run a new replicate of every episode.
         concurrency: episodes that run side by side.
+        board: puts the requests to models through, and knows what may be spent.
         progress: told of every decision; may stop the run.
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
@@ -84,26 +93,39 @@ def run(
         AgentError: an agent that is to be asked cannot be.
         StoreError: the file cannot be written, or holds another experiment.
     """
+    board = board or Switchboard()
     planned = plan.episodes  # a window without a decision is refused before a file is made
     if not path.exists():
-        _check(plan.candidates)
+        _check(plan.candidates, board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if not path.exists():
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
         ids, due = _due(path, plan, again=again)
-        _check(each.planned.candidate for each in due)
-        failures = asyncio.run(Schedule(plan, due, writer, progress, now).run(concurrency)) if due else {}
+        _check((each.planned.candidate for each in due), board)
+        failures = asyncio.run(Schedule(plan, due, writer, progress, now, board).run(concurrency)) if due else {}
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
     titles = {name: each.title for name, each in zip(ids, planned, strict=True)}
     return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
 
 
-def _check(candidates: Iterable[Candidate]) -> None:
+def missing(plan: Plan, path: Path) -> list[tuple[Planned, int]]:
+    """The episodes that a run would play, and how many decisions of each are on file already.
+
+    Raises:
+        UsageError: a window holds no decision.
+        StoreError: the file holds another experiment.
+    """
+    if not path.exists():
+        return [(each, 0) for each in plan.episodes]
+    return [(each.planned, len(each.recorded.hashes)) for each in _due(path, plan, again=False)[1]]
+
+
+def _check(candidates: Iterable[Candidate], board: Switchboard) -> None:
     """Find out whether those who are about to be asked can be: before a file is made, and before any is paid."""
     for candidate in {id(each): each for each in candidates}.values():
-        candidate.check()
+        candidate.check(board)
 
 
 def _due(path: Path, plan: Plan, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:

@@ -6,21 +6,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from tradearena.agents.agent import Seat
+from tradearena.agents.switchboard import Switchboard
 from tradearena.arena.episode import play
 from tradearena.arena.plan import Plan, Planned
-from tradearena.errors import AgentError, DivergedError, Interrupted, SolverError, StoreError, TradeArenaError
+from tradearena.errors import (
+    DivergedError,
+    Interrupted,
+    Limited,
+    SolverError,
+    StoreError,
+    TradeArenaError,
+    Undecided,
+)
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
 from tradearena.store.writer import GROUP, Writer
 
 CONCURRENCY = 16
 """Episodes that run side by side, unless another number is asked for."""
+
+TOGETHER = 0.01
+"""Seconds that a reply which was paid for waits for others to share its commit."""
+
+
+CUT_SHORT: dict[type[TradeArenaError], str] = {Interrupted: "interrupted", Limited: "limited"}
+"""Status of an episode that was ended by what was asked for; by anything else it is an error."""
 
 
 class Standing(NamedTuple):
@@ -62,13 +78,22 @@ class Schedule:
     """The episodes of one run, in the order they begin."""
 
     def __init__(
-        self, plan: Plan, due: Sequence[Due], writer: Writer, progress: Progress, now: Callable[[], datetime]
+        self,
+        plan: Plan,
+        due: Sequence[Due],
+        writer: Writer,
+        progress: Progress,
+        now: Callable[[], datetime],
+        board: Switchboard,
     ) -> None:
         self.plan, self.due, self.writer, self.progress, self.now = plan, due, writer, progress, now
+        self.board = replace(board, stopped=lambda: self._stopped)
         self.failures: dict[str, TradeArenaError] = {}
         self._decisions = sum(len(each.planned.span.decisions) for each in due)
-        self._ended = self._reached = 0
+        self._ended = self._reached = self._playing = 0
         self._stopped = False
+        self._standing: Standing | None = None
+        self._commit: asyncio.Task[None] | None = None
 
     async def run(self, concurrency: int) -> dict[str, TradeArenaError]:
         """Play the episodes, so many at a time; returns by id what kept one from its end.
@@ -98,17 +123,30 @@ class Schedule:
         return self.failures
 
     async def _tend(self) -> None:
-        """While all agents wait, no step calls for the commit of those before it."""
+        """While all agents wait, no step calls for the commit of those before it, and nobody asks whether to stop."""
         while True:
             await asyncio.sleep(GROUP)
             self.writer.tend()
+            self._stopped = self._stopped or (self._standing is not None and self.progress(self._standing))
+
+    async def _saved(self) -> None:
+        """Returns when a commit has been made, which all share who ask for one within a moment."""
+        if self._commit is None:
+            self._commit = asyncio.create_task(self._commit_together())
+        await asyncio.shield(self._commit)
+
+    async def _commit_together(self) -> None:
+        await asyncio.sleep(TOGETHER if self._playing > 1 else 0)
+        self._commit = None
+        self.writer.commit_now()
 
     async def _play_in_turn(self, queue: Iterator[Due]) -> None:
         for each in queue:
             if self._stopped:
                 return
+            self._playing += 1
             await self._play(each)
-            self._ended += 1
+            self._playing, self._ended = self._playing - 1, self._ended + 1
             await asyncio.sleep(0)  # agents that never wait give the others a turn
 
     async def _play(self, due: Due) -> None:
@@ -116,19 +154,25 @@ class Schedule:
         planned, plan = due.planned, self.plan
         halt = partial(self._halt, planned)
         setting = plan.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
-        seat = Seat(planned.seed, lambda t: setting.reference.at(t).weights, plan.policy.limits)
-        recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due)
+        seat = Seat(
+            planned.seed,
+            lambda t: setting.reference.at(t).weights,
+            plan.policy.limits,
+            self.board,
+            plan.dataset.panel.symbols,
+        )
+        recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due, self._saved)
         self.writer.begin_episode({"started_at": self.now(), **due.row}, recorder, at_once=False)
         try:
             status, root = await play(planned.candidate.seat(seat), setting, recorder)
-        except (AgentError, DivergedError, SolverError, Interrupted, asyncio.CancelledError) as error:
+        except (Undecided, DivergedError, SolverError, asyncio.CancelledError) as error:
             if _cancelled() or isinstance(error, asyncio.CancelledError):  # an agent may have hidden that it was
                 with suppress(StoreError):
                     self._end(due, status="interrupted")
                 raise asyncio.CancelledError from error
             self.failures[due.id] = error
-            stopped = isinstance(error, Interrupted)
-            self._end(due, status="interrupted" if stopped else "error", error=None if stopped else str(error))
+            cut = next((status for kind, status in CUT_SHORT.items() if isinstance(error, kind)), None)
+            self._end(due, status=cut or "error", error=None if cut else str(error))
         except BaseException:
             self.writer.forget_episode(due.id)  # it may be in the middle of a step
             raise
@@ -140,7 +184,11 @@ class Schedule:
         self.writer.end_episode(due.id, {**changes, "finished_at": self.now()}, finished=finished, at_once=False)
 
     def _halt(self, planned: Planned, t: int) -> bool:
-        """Asked before each decision: shows how far the run is, and says whether to stop."""
+        """Asked before each decision: shows how far the run is, and says whether to stop.
+
+        Raises:
+            Limited: the time is up.
+        """
         decisions = planned.span.decisions
         standing = Standing(
             agent=planned.candidate.card.name,
@@ -152,7 +200,9 @@ class Schedule:
             decisions=self._decisions,
         )
         self._reached += 1
+        self._standing = standing
         self._stopped = self.progress(standing) or self._stopped
+        self.board.allowance.in_time()
         return self._stopped or _cancelled()
 
 

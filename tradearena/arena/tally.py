@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tradearena.panel import Panel
-from tradearena.values import Decision, Fill, Mark, Step, Trajectory
+from tradearena.values import Call, Decision, Fill, Mark, Step, Trajectory
 
 
 class Tally:
@@ -26,6 +26,12 @@ class Tally:
         self.steps.append(step)
         self.marks.extend(step.marks)
         self.fills.extend(step.fills)
+
+    async def settled(self) -> None:
+        """Nothing has to be safe."""
+
+    def lose(self, t: int, calls: tuple[Call, ...]) -> None:
+        """Requests are not counted."""
 
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:  # noqa: ARG002
         """Remember the end; what is not kept has no root hash."""

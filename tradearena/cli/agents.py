@@ -1,14 +1,21 @@
-"""`tradearena agents list` and `show`: which agents there are, and what one is made of."""
+"""`tradearena agents list`, `show` and `check`: which agents there are, what one is made of and would be sent, and
+whether its model answers."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tradearena.cli import options
+from tradearena.cli.session import DEFAULT_DATA, DEFAULT_POLICY, announce_keys
+from tradearena.cli.terminal import say
+from tradearena.errors import UsageError
 
-app = typer.Typer(help="Which agents there are, and what one is made of.", no_args_is_help=True)
+app = typer.Typer(help="Which agents there are, what one is made of, and whether it answers.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Card name or path.")]
 
 
 @app.command("list")
@@ -35,11 +42,27 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
 
 @app.command("show")
 def show_agent(
-    name: Annotated[str, typer.Argument(help="Card name or path.")],
+    name: Name,
+    prompt: Annotated[bool, typer.Option("--prompt", help="What it would be sent at its first step.")] = False,
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help=f"With --prompt: the dataset; default {DEFAULT_DATA}.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option("--policy", "-p", help=f"With --prompt: the policy; default {DEFAULT_POLICY}.")
+    ] = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """Show one agent card, defaults filled in."""
+    """Show one agent card, defaults filled in; or, with --prompt, exactly what `run` would send first."""
+    if prompt:
+        _show_prompt(name, data or DEFAULT_DATA, policy or DEFAULT_POLICY, home, json=json)
+    elif data is not None or policy is not None:
+        raise UsageError("--data and --policy are for --prompt: the card is the same on all of them")
+    else:
+        _show_card(name, home, json=json)
+
+
+def _show_card(name: str, home: Path | None, *, json: bool) -> None:
     from tradearena.agents.card import VOICES, open_agent
     from tradearena.cli import report
 
@@ -55,3 +78,47 @@ def show_agent(
     typer.echo(f"{'warm-up':<16}{agent.warmup} bars")
     for key, value in card["parameters"].items():
         typer.echo(f"  {key:<14}{value}")
+
+
+def _show_prompt(name: str, data: str, policy: str, home: Path | None, *, json: bool) -> None:
+    from tradearena import policy as policies
+    from tradearena.agents.card import open_agent
+    from tradearena.arena.plan import Plan
+    from tradearena.arena.preview import first_request
+    from tradearena.cli import report
+    from tradearena.market.dataset import open_dataset
+    from tradearena.market.window import Window
+
+    dataset = open_dataset(data, home=home)
+    agent = open_agent(name, timezone=dataset.card.timezone, home=home)
+    sent = first_request(Plan(dataset, policies.load(policy, home), Window(), (agent,)))._asdict()
+    if json:
+        report.print_json(sent)
+        return
+    for part, text in sent.items():
+        say(f"--- {part}\n{text}\n--- end of {part}\n")
+
+
+@app.command("check")
+def check_agent(name: Name, model: options.Model = None, home: options.Home = None, json: options.Json = False) -> None:
+    """Send one tiny request to the model of an agent, and say what works and what it costs.
+
+    The key is read from the environment, or from a file .env in the working directory.
+    """
+    import asyncio
+    from dataclasses import asdict
+
+    from tradearena.agents.card import open_agent
+    from tradearena.agents.model import Model
+    from tradearena.agents.probe import probe
+    from tradearena.cli import report
+
+    agent = open_agent(name, home=home, model=model)
+    if agent.card.kind != "llm":
+        raise UsageError(f"{agent.card.name} asks no model: there is nothing to check")
+    announce_keys()
+    found = asyncio.run(probe(Model.model_validate(agent.settings)))
+    if json:
+        report.print_json({**asdict(found), "prices": found.prices.model_dump() if found.prices else None})
+        return
+    say(str(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tradearena.cli import options
-from tradearena.cli.session import DEFAULT_DATA, DEFAULT_POLICY, Asked, perform
+from tradearena.cli.session import DEFAULT_CONNECTIONS, DEFAULT_DATA, DEFAULT_POLICY, Asked, Means, perform, rehearse
 from tradearena.errors import Interrupted, InvalidRun, UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ def compare(
     out: options.Out = None,
     again: options.Again = False,
     concurrency: options.Concurrency = DEFAULT_CONCURRENCY,
+    max_connections: options.Connections = DEFAULT_CONNECTIONS,
+    cost_limit: options.CostLimit = None,
+    token_limit: options.TokenLimit = None,
+    time_limit: options.TimeLimit = None,
+    reuse: options.Reuse = None,
+    dry_run: options.DryRun = False,
     label: options.Label = None,
     volume_unit: options.VolumeUnit = None,
     calendar: options.Calendar = None,
@@ -54,7 +60,11 @@ def compare(
         steps, every, windows, label, volume_unit, calendar, home,
         bool(feedback),
     )  # fmt: skip
-    plan, outcome = perform(asked, out, again=again, concurrency=concurrency, quiet=quiet)
+    if dry_run:
+        rehearse(asked, out, json=json)
+        return
+    means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
+    plan, outcome = perform(asked, means, out, again=again, concurrency=concurrency, quiet=quiet)
     found = _results(plan, outcome)
     if not json and not quiet:
         grid.print_grid(plan, outcome, found)

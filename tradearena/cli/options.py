@@ -53,6 +53,23 @@ Steps = Annotated[int | None, typer.Option("--steps", min=1, help="At most this 
 Every = Annotated[int, typer.Option("--every", min=1, help="Bars between decisions.")]
 Windows = Annotated[int, typer.Option("--windows", min=1, help="Cut the window into so many, with no bar in common.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, help="Episodes that wait for answers side by side.")]
+Connections = Annotated[
+    int, typer.Option("--max-connections", min=1, help="Most requests to one model at a time; it begins with few.")
+]
+CostLimit = Annotated[
+    float | None, typer.Option("--cost-limit", min=0, metavar="USD", help="Spend at most so much in this run.")
+]
+TokenLimit = Annotated[
+    int | None, typer.Option("--token-limit", min=0, metavar="N", help="Read and write at most so many tokens.")
+]
+TimeLimit = Annotated[
+    str | None, typer.Option("--time-limit", metavar="TIME", help="Last at most so long: 90s, 30m, 2h.")
+]
+Reuse = Annotated[
+    list[Path] | None,
+    typer.Option("--reuse", metavar="FILE", help="Take replies to the same requests from this file; may be repeated."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask nobody: say what the requests would take and cost.")]
 Again = Annotated[bool, typer.Option("--again", help="Run a new replicate, even if the file holds these episodes.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Experiment file; default: one under replays/.")]
 Label = Annotated[str | None, typer.Option("--label", help="Override: bars are stamped at their start or end.")]

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from tradearena.analysis.metrics import Metrics, metrics, validity
 from tradearena.cli.terminal import plain, say
-from tradearena.errors import InvalidRun, TradeArenaError
+from tradearena.errors import InvalidRun, Limited, TradeArenaError
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE
@@ -123,7 +123,11 @@ def invalid(found: dict[str, Any]) -> InvalidRun | None:
 
 
 def conclude(found: dict[str, Any], error: TradeArenaError | None, *, json: bool) -> None:
-    """Print the one JSON object where JSON is asked for, and end with the error's exit code if there is one."""
+    """Print the one JSON object where JSON is asked for, and end with the error's exit code if there is one. That a
+    limit was reached is what was asked for, and no error."""
+    if isinstance(error, Limited):
+        say(f"limited: {error}; the same command takes it up again, with as much more", err=True)
+        error = None
     if json:
         print_json({**found, "error": str(error)} if error else found)
         if error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tradearena.cli import options
-from tradearena.cli.session import DEFAULT_DATA, DEFAULT_POLICY, Asked, perform
+from tradearena.cli.session import DEFAULT_CONNECTIONS, DEFAULT_DATA, DEFAULT_POLICY, Asked, Means, perform, rehearse
 
 if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
@@ -27,6 +27,12 @@ def run(
     every: options.Every = 1,
     out: options.Out = None,
     again: options.Again = False,
+    max_connections: options.Connections = DEFAULT_CONNECTIONS,
+    cost_limit: options.CostLimit = None,
+    token_limit: options.TokenLimit = None,
+    time_limit: options.TimeLimit = None,
+    reuse: options.Reuse = None,
+    dry_run: options.DryRun = False,
     label: options.Label = None,
     volume_unit: options.VolumeUnit = None,
     calendar: options.Calendar = None,
@@ -45,7 +51,11 @@ def run(
         (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, 1, label, volume_unit,
         calendar, home, feedback is not None or seed > 0,
     )  # fmt: skip
-    plan, outcome = perform(asked, out, again=again, concurrency=1, quiet=quiet)
+    if dry_run:
+        rehearse(asked, out, json=json)
+        return
+    means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
+    plan, outcome = perform(asked, means, out, again=again, concurrency=1, quiet=quiet)
     results = report.results(outcome)
     if not json and not quiet:
         _table(plan, outcome, results)

@@ -18,11 +18,13 @@ import typer
 from tradearena.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from tradearena.agents.switchboard import Switchboard
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan
     from tradearena.arena.schedule import Standing
 
 DEFAULT_DATA, DEFAULT_POLICY = "demo-daily", "standard"
+DEFAULT_CONNECTIONS = 256
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,41 @@ class Asked:
     """Were modes or seeds named, and not left to what is usual?"""
 
 
-def perform(asked: Asked, out: Path | None, *, again: bool, concurrency: int, quiet: bool) -> tuple[Plan, Outcome]:
+@dataclass(frozen=True)
+class Means:
+    """What requests to models may take, as typed."""
+
+    connections: int
+    cost: float | None
+    tokens: int | None
+    time: str | None
+    reuse: Sequence[Path]
+
+    def board(self, home: Path | None) -> Switchboard:
+        """What puts the requests through.
+
+        Raises:
+            UsageError: a time that cannot be read, or a file that is not there.
+        """
+        import numpy as np
+
+        from tradearena.agents.allowance import Allowance
+        from tradearena.agents.switchboard import Switchboard
+        from tradearena.market.card import step_of
+        from tradearena.store import files
+        from tradearena.store.replies import replies_in
+
+        try:
+            seconds = None if self.time is None else float(step_of(self.time) / np.timedelta64(1, "s"))
+        except ValueError:
+            raise UsageError(f"--time-limit {self.time}: write a whole number and s, m or h: 90s, 30m, 2h") from None
+        answered = replies_in(files.resolve(str(path), home) for path in self.reuse)
+        return Switchboard(self.connections, Allowance(self.cost, self.tokens, seconds), answered)
+
+
+def perform(
+    asked: Asked, means: Means, out: Path | None, *, again: bool, concurrency: int, quiet: bool
+) -> tuple[Plan, Outcome]:
     """Run what the options ask for and the file lacks."""
     from contextlib import redirect_stdout
     from datetime import UTC
@@ -60,7 +96,38 @@ def perform(asked: Asked, out: Path | None, *, again: bool, concurrency: int, qu
         for warning in warnings if not quiet else ():
             typer.echo(f"warning: {warning}", err=True)
         path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
-        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, progress=watch)
+        board = means.board(asked.home)
+        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, board=board, progress=watch)
+
+
+def rehearse(asked: Asked, out: Path | None, *, json: bool) -> None:
+    """Say what the requests of a run would take and cost, and ask nobody."""
+    from contextlib import redirect_stdout
+    from datetime import UTC
+
+    from tradearena.arena import experiment
+    from tradearena.arena.forecast import forecast
+    from tradearena.cli import report
+
+    with redirect_stdout(sys.stderr):
+        plan, warnings = _plan(asked)
+        path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
+        found = forecast(plan, experiment.missing(plan, path))
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if json:
+        report.print_json({"dry_run": [each._asdict() for each in found]})
+        return
+    if not found:
+        typer.echo("No model would be asked.")
+        return
+    for each in found:
+        cost = "the price is unknown" if each.cost is None else f"{each.cost[0]:.2f} to {each.cost[1]:.2f} USD"
+        least, most = each.output_tokens
+        typer.echo(
+            f"{each.agent}, {each.model}: {each.requests:,} requests in {each.episodes:,} episodes; reads "
+            f"{each.input_tokens:,} tokens, writes {least:,} to {most:,}; {cost}"
+        )
 
 
 def _plan(asked: Asked) -> tuple[Plan, list[str]]:
@@ -88,6 +155,8 @@ def _plan(asked: Asked) -> tuple[Plan, list[str]]:
     candidates = tuple(
         open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model) for name in asked.agents
     )
+    if any(candidate.card.kind == "llm" for candidate in candidates):
+        announce_keys()
     if asked.model is not None and all(candidate.card.kind != "llm" for candidate in candidates):
         raise UsageError(f"--model is for agents of kind llm; {', '.join(asked.agents)} asks no model")
     plan = Plan(
@@ -100,6 +169,14 @@ def _plan(asked: Asked) -> tuple[Plan, list[str]]:
         wording=open_wording(asked.home),
     )
     return plan, warnings + plan.unheard() + (plan.once() if asked.insists else [])
+
+
+def announce_keys() -> None:
+    """Take what keys there are from the file .env of the working folder, and say their names."""
+    from tradearena.agents.keys import read_dotenv
+
+    if added := read_dotenv(Path.cwd()):
+        typer.echo(f"keys read from .env: {', '.join(added)}", err=True)
 
 
 class Watch:

@@ -53,11 +53,15 @@ def next_link(previous: bytes, step: Step, said: tuple[bytes, ...] = ()) -> byte
     link.update(struct.pack("<q", step.t) + step.observation)
     for text in (decision.status, decision.reason, decision.rationale, decision.reflection, step.told):
         _text(link, text)
-    counts = len(decision.stray), len(report.findings), step.clusters is not None
-    link.update(struct.pack("<qq?", *counts))
+    counts = len(decision.stray), len(decision.notes), len(report.findings), step.clusters is not None
+    link.update(struct.pack("<qqq?", *counts))
     for name, stated in decision.stray:
         _text(link, name)
         _text(link, stated)
+    for note in decision.notes:
+        _text(link, note.symbol)
+        _text(link, note.reason)
+        link.update(struct.pack("<d", -1.0 if note.confidence is None else note.confidence))
     confidence = decision.confidence
     link.update(struct.pack("<?d?", decision.target is None, -1.0 if confidence is None else confidence, step.short))
     for array in (report.intent, report.approved, step.reference, account.shares, account.in_flight):

@@ -71,12 +71,32 @@ def joined(parts: Sequence[Mapping[Column, Buffers]]) -> Mapping[Column, Buffers
     return whole
 
 
+def count(columns: Mapping[Column, Buffers]) -> int:
+    """How many rows they are."""
+    data, side = next(iter(columns.values()))
+    return len(data if side is None else side)
+
+
+def listed(column: Column, held: Buffers, n: int) -> list[Any]:
+    """The `n` values of a column, from its bytes."""
+    kind, data, side = column.type, held.data, held.side
+    if kind == "BOOLEAN":
+        return [bool(value) for value in data.tolist()]
+    if kind.endswith("[n]") or kind in _NUMBERS:
+        values = data.tolist()
+        return values if side is None else [None if gone else v for v, gone in zip(values, side.tolist(), strict=True)]
+    lengths = [] if side is None else side.tolist()
+    ends = np.cumsum(np.maximum(lengths, 0)).tolist()
+    whole, text = data.tobytes(), kind == "VARCHAR"
+    parts = [None if size < 0 else whole[end - size : end] for size, end in zip(lengths, ends, strict=True)]
+    return [part.decode() if text and part is not None else part for part in parts[:n]]
+
+
 class Rows:
     """Rows of one table for DuckDB to read, as often as it asks."""
 
     def __init__(self, columns: Mapping[Column, Buffers]) -> None:
-        data, side = next(iter(columns.values()))
-        n = len(data if side is None else side)
+        n = count(columns)
         arrays = [_arrow(column, held, n) for column, held in columns.items()]
         fields = {column.name: na.Schema(array.schema) for column, array in zip(columns, arrays, strict=True)}
         self._array = c_array_from_buffers(na.struct(fields), n, [None], children=arrays)

@@ -20,7 +20,7 @@ from tradearena.store.rows import EpisodeRow, Experiment, Recorded
 from tradearena.store.schema import TABLES, VIEWS
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
-from tradearena.values import Decision, Exchange, Trajectory
+from tradearena.values import Decision, Exchange, Note, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}
 
@@ -115,12 +115,15 @@ class Reader:
 
     def recorded(self, episode: str) -> Recorded:
         """The decisions on file, to resume from."""
-        columns = "status, reason, kept, rationale, reflection, confidence, stray, system, prompt, reply, hash"
+        columns = "status, reason, kept, rationale, reflection, confidence, stray, notes, system, prompt, reply, hash"
         where = "WHERE episode = ?"
         rows = self.db.execute(f"SELECT {columns} FROM step {where} ORDER BY t", [episode]).fetchall()
         intents, said = self.vectors("step", "intent", episode), texts(self.db, where, [episode])
         decisions = [_decision(row, intent, said) for row, intent in zip(rows, intents, strict=True)]
-        return Recorded(decisions, [row[-1] for row in rows])
+        after = "t > coalesce((SELECT max(t) FROM step WHERE episode = ?), -1)"
+        query = f"SELECT count(*) FROM call {where} AND {after}"
+        ((lost,),) = self.db.execute(query, [episode, episode]).fetchall()
+        return Recorded(decisions, [row[-1] for row in rows], lost)
 
     def panel(self) -> Panel:
         """The bars."""
@@ -183,7 +186,7 @@ class Reader:
 
 def _decision(row: tuple[Any, ...], intent: Array, said: dict[bytes, str]) -> Decision:
     """A decision as recorded; the requests it took are on record and not paid again."""
-    status, reason, kept, rationale, reflection, confidence, stray, system, prompt, reply, _ = row
+    status, reason, kept, rationale, reflection, confidence, stray, notes, system, prompt, reply, _ = row
     return Decision(
         target=None if kept else intent,
         rationale=rationale,
@@ -191,6 +194,7 @@ def _decision(row: tuple[Any, ...], intent: Array, said: dict[bytes, str]) -> De
         reflection=reflection,
         status=status,
         reason=reason,
+        notes=tuple(Note(*note) for note in json.loads(notes)),
         stray=tuple((name, stated) for name, stated in json.loads(stray)),
         exchange=None
         if prompt is None

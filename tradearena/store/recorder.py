@@ -4,7 +4,7 @@ column by column, for the next commit."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -30,15 +30,24 @@ class Kept(NamedTuple):
 
 
 class Recorder:
-    """Keeps the steps of one episode. `kept` is called after each new one, and told whether it was paid for; a commit
-    may drain the recorder then."""
+    """Keeps the steps of one episode. `kept` is called after each new one: a commit may drain the recorder then.
+    `saved`, which returns once a commit has, is awaited where one was paid for."""
 
-    def __init__(self, episode: str, recorded: Recorded, kept: Callable[[bool], None]) -> None:
-        self.episode, self.recorded, self.kept = episode, recorded, kept
+    def __init__(
+        self,
+        episode: str,
+        recorded: Recorded,
+        kept: Callable[[], None],
+        saved: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.episode, self.recorded, self.kept, self.saved = episode, recorded, kept, saved
         self.seal = Seal()
         self.steps = 0
         self._link = GENESIS
+        self._paid = False
+        self._asked = recorded.lost
         self._waiting: list[Kept] = []
+        self._calls: list[tuple[Any, ...]] = []
         self._said: dict[bytes, str] = {}
         self._marks: list[Mark] = []
         self._fills: list[Fill] = []
@@ -65,12 +74,26 @@ class Recorder:
                 self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
-            self.kept(exchange is not None and bool(exchange.calls))
+            self.lose(step.t, () if exchange is None else exchange.calls)
+            self._asked = 0
+            self._paid = exchange is not None and bool(exchange.calls)
+            self.kept()
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
                 "was changed, or another version or processor computed it; start a new replicate with --again"
             )
+
+    async def settled(self) -> None:
+        """Wait until a step that was paid for is committed."""
+        if self._paid and self.saved:
+            self._paid = False
+            await self.saved()
+
+    def lose(self, t: int, calls: tuple[Call, ...]) -> None:
+        """Put requests on record that brought no decision for bar t, or all of those that brought one."""
+        self._calls += [(t, seq, *call) for seq, call in enumerate(calls, start=self._asked)]
+        self._asked += len(calls)
 
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
         """Put on record what happened after the last decision; returns the root hash."""
@@ -85,13 +108,13 @@ class Recorder:
 
     def drain(self) -> Pending:
         """Every row that waits, as columns of the tables; none waits any more."""
-        steps, marks, fills = self._waiting, self._marks, self._fills
-        self._waiting, self._marks, self._fills = [], [], []
+        steps, calls, marks, fills = self._waiting, self._calls, self._marks, self._fills
+        self._waiting, self._calls, self._marks, self._fills = [], [], [], []
         parts = {
             "step": _steps(steps),
             "finding": _findings(steps),
             "cluster": _clusters(steps),
-            "call": _calls(steps),
+            "call": _named(("t", "seq", *Call._fields), calls),
             "mark": _marks(marks),
             "fill": _fills(fills),
         }
@@ -109,6 +132,7 @@ def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
         "kept": [decision.target is None for decision in decisions],
         "confidence": [decision.confidence for decision in decisions],
         "stray": [json.dumps(decision.stray) if decision.stray else "[]" for decision in decisions],
+        "notes": [json.dumps(decision.notes) if decision.notes else "[]" for decision in decisions],
         "told": [step.told for step in steps],
         **{name: [said[i] if said else None for _, _, said in kept] for i, name in enumerate(_SAID)},
         "intent": [report.intent for report in reports],
@@ -125,14 +149,11 @@ def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
 
 def _findings(kept: list[Kept]) -> tuple[dict[str, Values], int]:
     rows = [(step.t, seq, *finding) for step, _, _ in kept for seq, finding in enumerate(step.report.findings)]
-    names = ("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity")
-    return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows)
+    return _named(("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity"), rows)
 
 
-def _calls(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    asked = [(step.t, step.decision.exchange.calls) for step, _, _ in kept if step.decision.exchange is not None]
-    rows = [(t, seq, *call) for t, calls in asked for seq, call in enumerate(calls)]
-    names = ("t", "seq", *Call._fields)
+def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[dict[str, Values], int]:
+    """Rows as columns."""
     return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows)
 
 
@@ -142,7 +163,7 @@ def _clusters(kept: list[Kept]) -> tuple[dict[str, Values], int]:
 
 
 def _marks(marks: list[Mark]) -> tuple[dict[str, Values], int]:
-    return dict(zip(Mark._fields, zip(*marks, strict=True), strict=True)) if marks else {}, len(marks)
+    return _named(Mark._fields, marks)
 
 
 def _fills(fills: list[Fill]) -> tuple[dict[str, Values], int]:

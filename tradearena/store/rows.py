@@ -9,10 +9,12 @@ from tradearena.values import Decision
 
 
 class Recorded(NamedTuple):
-    """The decisions on file of one episode, in order, and the hash of each step."""
+    """The decisions on file of one episode, in order, the hash of each step, and how many requests for the decision
+    after them are on file: they brought none."""
 
     decisions: list[Decision]
     hashes: list[bytes]
+    lost: int = 0
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("reflection", "VARCHAR", "", text=True),
         Column("confidence", "DOUBLE", "as stated, in [0, 1]", nullable=True),
         Column("stray", "VARCHAR", "stated weights that could not be placed, JSON list of pairs", text=True),
+        Column("notes", "VARCHAR", "on single symbols, JSON list of symbol, reason and confidence", text=True),
         Column("told", "VARCHAR", "what the agent was told of its last audit", text=True),
         Column("system", "BLOB", "text.sha256 of what an agent asked in words is told at every step", refers=True),
         Column("prompt", "BLOB", "text.sha256 of what it was told at this one", refers=True),
@@ -155,13 +156,18 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _EPISODE,
         _BAR,
         Column("seq", "INTEGER", "order of the requests of one step"),
-        Column("model", "VARCHAR", "as it named itself"),
+        Column("model", "VARCHAR", "as it was asked for"),
         Column("parameters", "VARCHAR", "as sent, JSON"),
+        Column("answered", "VARCHAR", "as it named itself; NULL where it did not"),
+        Column("finish", "VARCHAR", "why its reply ended where it did, in its words"),
         Column("input_tokens", "INTEGER", "NULL where the model does not say", nullable=True),
+        Column("cached_tokens", "INTEGER", "of the input, those it had read before", nullable=True),
         Column("output_tokens", "INTEGER", "", nullable=True),
-        Column("cost", "DOUBLE", "US dollars; NULL where the price is unknown", nullable=True),
+        Column("reasoning_tokens", "INTEGER", "of the output, those it thought with", nullable=True),
+        Column("cost", "DOUBLE", "US dollars at the prices of the day; NULL where the price is unknown", nullable=True),
         Column("latency", "DOUBLE", "seconds"),
         Column("error", "VARCHAR", "what went wrong; NULL where nothing did"),
+        Column("reused", "BOOLEAN", "the reply of an earlier request, served again at no cost"),
     ),
     "text": (
         Column("sha256", "BLOB", "of a prompt or a reply; each is here once"),
@@ -226,6 +232,8 @@ VIEWS = {
         SELECT s.episode, s.t, b."end" AS time, s.status, s.reason, i.text AS system, p.text AS prompt, r.text AS reply
         FROM step s JOIN bars b USING (t) LEFT JOIN texts i ON i.sha256 = s.system
         LEFT JOIN texts p ON p.sha256 = s.prompt LEFT JOIN texts r ON r.sha256 = s.reply""",
+    "calls": """
+        SELECT e.agent, e.feedback, e.seed, c.* FROM call c JOIN episode e ON e.id = c.episode""",
     "fills": """
         SELECT f.episode, f.t, f.decided, e.symbols[f.symbol + 1] AS symbol, f.ordered, f.quantity, f.price,
                f.commission, f.spread, f.impact,

@@ -6,7 +6,7 @@ each line is kept once, and a text is the list of its lines. A prompt of 51 symb
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -54,9 +54,15 @@ class TextWriter:
         return number
 
 
-def texts(db: duckdb.DuckDBPyConnection, where: str, values: list[Any], column: str = "text") -> dict[bytes, Any]:
-    """Texts by the digest they are filed under, or what `column` makes of each; `where` says of which steps. What is
-    not whole is put together as far as it goes: its digest is another one."""
-    asked = " UNION ".join(f'SELECT "{name}" FROM step {where}' for name in ("system", "prompt", "reply"))
+def texts(
+    db: duckdb.DuckDBPyConnection,
+    where: str,
+    values: list[Any],
+    column: str = "text",
+    said: Sequence[str] = ("system", "prompt", "reply"),
+) -> dict[bytes, Any]:
+    """Texts by the digest they are filed under, or what `column` makes of each; `where` says of which steps, and `said`
+    which of their texts. What is not whole is put together as far as it goes: its digest is another one."""
+    asked = " UNION ".join(f'SELECT "{name}" FROM step {where}' for name in said)
     query = f"SELECT sha256, {column} FROM ({SAID.replace('FROM text', f'FROM text WHERE sha256 IN ({asked})')})"
-    return {bytes(digest): found for digest, found in db.execute(query, values * 3).fetchall()}
+    return {bytes(digest): found for digest, found in db.execute(query, values * len(said)).fetchall()}

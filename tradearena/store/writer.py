@@ -18,7 +18,7 @@ import duckdb
 from tradearena.errors import StoreError
 from tradearena.panel import Panel
 from tradearena.store import files
-from tradearena.store.columns import Buffers, Rows, Values, buffers, joined
+from tradearena.store.columns import Buffers, Rows, Values, buffers, count, joined, listed
 from tradearena.store.recorder import Recorder
 from tradearena.store.schema import TABLES, Column, migrate
 from tradearena.store.seal import Seal, closed, rows_of, setup_of
@@ -30,6 +30,10 @@ GROUP = 0.5
 LOGGED = 24
 """Commits after which the write-ahead log is folded into the file. All of it is read again at every commit, 0.4 ms for
 a small one in it, and folding it in takes 40 to 300 ms."""
+
+FEW = 128
+"""Up to so many values go into a table as the parameters of a statement, which takes half as long as an Arrow stream
+does to be set up: a model's step is a few rows in each of eight tables."""
 
 WASTE = 0.1
 """Share of free space in a file above which it is rewritten."""
@@ -82,9 +86,13 @@ class Writer:
         self._recorders.pop(episode, None)
         self._begun = [row for row in self._begun if row["id"] != episode]
 
-    def commit_if_due(self, paid: bool = False) -> None:  # noqa: FBT001, FBT002  a recorder's callback
-        """Commit if the oldest waiting step has waited long enough, or if the newest was paid for."""
-        self._wait(at_once=paid)
+    def commit_if_due(self) -> None:
+        """A step waits: commit if the oldest of them has waited long enough."""
+        self._wait(at_once=False)
+
+    def commit_now(self) -> None:
+        """A step waits that was paid for: commit it, and all that wait with it."""
+        self._wait(at_once=True)
 
     def tend(self) -> None:
         """Commit what waits, if it has waited long enough. For the time in which no step is kept."""
@@ -234,6 +242,13 @@ def _held(table: str, columns: Mapping[str, Values], n: int) -> dict[Column, Buf
 
 
 def _append(db: duckdb.DuckDBPyConnection, table: str, held: Mapping[Column, Buffers]) -> None:
+    n = count(held)
+    if n * len(held) <= FEW:
+        values = [listed(column, each, n) for column, each in held.items()]
+        row = f"({', '.join('make_timestamptz(?)' if c.type == 'TIMESTAMPTZ' else '?' for c in held)})"
+        several = ", ".join(row for _ in range(n))
+        db.execute(f'INSERT INTO "{table}" VALUES {several}', [v for each in zip(*values, strict=True) for v in each])
+        return
     db.register("incoming", Rows(held))
     db.execute(f'INSERT INTO "{table}" SELECT * FROM incoming')
     db.unregister("incoming")

@@ -1,0 +1,31 @@
+"""Numbers as an agent reads them: symbols, weights and times come in, text goes out."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+
+from tradearena.panel import Array, Panel
+
+
+@lru_cache(maxsize=64)
+def quoted(symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Symbols as JSON."""
+    return tuple(json.dumps(symbol, ensure_ascii=False) for symbol in symbols)
+
+
+def weights_said(weights: Array, symbols: tuple[str, ...]) -> str:
+    """Weights as JSON, zeros left out."""
+    names, (held,) = quoted(symbols), weights.nonzero()
+    return "{" + ", ".join([f"{names[i]}: {w:.4f}" for i, w in zip(held.tolist(), weights[held].tolist())]) + "}"  # noqa: B905
+
+
+def time_said(bars: Panel, i: int) -> str:
+    """The end of bar i, to the minute."""
+    return f"{str(bars.end[i])[:16]}Z"
+
+
+def first_words(text: str, most: int) -> str:
+    """The beginning of a text, in one line: nothing in it can pass for a section of a prompt."""
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most else line[: most + 1].rsplit(" ", 1)[0][:most] + "…"

@@ -1,0 +1,63 @@
+"""What all requests of one run share: connections to each model, what may be spent, replies of earlier files, and
+whether a stop was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tradearena.agents.allowance import Allowance
+from tradearena.agents.lines import MOST, Lines
+from tradearena.errors import Interrupted
+from tradearena.values import Call
+
+GLANCE = 0.1
+"""Seconds between two looks, of one who waits, at whether to stop."""
+
+
+class Answered(NamedTuple):
+    """A reply that was had before, and the request it took."""
+
+    text: str
+    call: Call
+
+
+@dataclass
+class Switchboard:
+    """Puts requests through. `answered` are earlier replies by the key of their request (`request_key`)."""
+
+    most: int = MOST
+    allowance: Allowance = field(default_factory=Allowance)
+    answered: Mapping[bytes, Answered] = field(default_factory=dict)
+    stopped: Callable[[], bool] = lambda: False
+    _lines: dict[str, Lines] = field(default_factory=dict)
+
+    def lines(self, model: str, address: str | None) -> Lines:
+        """The connections to a model at an address."""
+        return self._lines.setdefault(f"{model} {address}", Lines(self.most))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            Interrupted: a stop was asked for.
+            Limited: the time is up.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while (left := end - loop.time()) > 0:
+            if self.stopped():
+                raise Interrupted("stopped while waiting for another attempt")
+            self.allowance.in_time()
+            await asyncio.sleep(min(GLANCE, left))
+
+
+def request_key(model: str, parameters: str, seed: int, system: bytes, prompt: bytes) -> bytes:
+    """Names a request: the model, all that is sent beside the words, the episode's seed (not every model takes one, but
+    two seeds are two draws), and the SHA-256 of the words."""
+    named = [model, parameters, seed, system.hex(), prompt.hex()]
+    return hashlib.sha256(json.dumps(named).encode()).digest()
