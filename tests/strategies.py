@@ -19,7 +19,7 @@ from tradearena.portfolio.reference import Estimate
 from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Account, Decision
 
-EXAMPLES = int(os.environ.get("TRADEARENA_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("TRADEARENA_EXAMPLES", "100"))
 """Examples of each property of audit, ledger and reference: some in the daily suite, 2,000 in `.ci/run`."""
 
 seeds = st.integers(0, 2**32 - 1)

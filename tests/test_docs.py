@@ -53,9 +53,14 @@ def inline(page: Path) -> list[str]:
 
 def program(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command line, from this checkout, in a folder."""
+    return session("from tradearena.cli import main; main()", *arguments, cwd=cwd, **environment)
+
+
+def session(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Python code, from this checkout, in a folder."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("TRADEARENA")}
     return subprocess.run(
-        [sys.executable, "-c", "from tradearena.cli import main; main()", *arguments],
+        [sys.executable, "-c", code, *arguments],
         cwd=cwd,
         env={**plain, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
@@ -116,14 +121,33 @@ def test_a_page_can_be_followed_from_an_empty_folder(page: Path, tmp_path: Path)
         path.write_text(body, encoding="utf-8")
     lines = commands(page, "sh")
     assert lines
-    for line in lines:
-        words = shlex.split(line)[1:]
-        if "ID" in words:
-            newest = max((tmp_path / "replays").glob("*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
-            words[words.index("ID")] = newest.stem.rpartition("-")[2]
-        done = program(*words, cwd=tmp_path)
-        assert done.returncode == 0, f"{line}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), f"{line}: printed nothing"
+    done = session(FOLLOW, json.dumps(lines), cwd=tmp_path)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.stdout.count(PRINTED) == len(lines)
+
+
+PRINTED = "a command has printed this much: "
+
+FOLLOW = f"""
+import contextlib, io, json, pathlib, shlex, sys
+from tradearena.cli import main
+for line in json.loads(sys.argv[1]):
+    words = shlex.split(line)[1:]
+    if "ID" in words:
+        newest = max(pathlib.Path("replays").glob("*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
+        words[words.index("ID")] = newest.stem.rpartition("-")[2]
+    sys.argv = ["tradearena", *words]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                sys.exit(f"{{line}}: exit {{end.code}}")
+    if not said.getvalue().strip():
+        sys.exit(f"{{line}}: printed nothing")
+    print({PRINTED!r}, len(said.getvalue()))
+"""
+"""Types the lines it is given, in one process: starting one for each would take longer than they do."""
 
 
 def test_the_readme_prints_the_two_commands_that_continuous_integration_runs() -> None:

@@ -53,6 +53,7 @@ def test_every_reply_that_models_really_wrote_gets_the_status_that_a_reader_gave
     assert f"of {lines} lines that name a symbol that was held\nand one percentage, {wrong} are" in PAGE
 
 
+@pytest.mark.slow
 def test_the_figures_on_tokens_are_those_that_are_counted() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "docs" / "examples" / "tokens.py")],

@@ -79,7 +79,7 @@ def invented(name, policy, latency, every, gaps):
 def real(folder, agent, name, calendar):
     """A plan on real bars."""
     dataset = open_dataset(str(folder / f"{name}.parquet"), calendar=calendar)
-    return Plan(dataset, policies.load("standard"), Window(steps=150), (open_agent(agent),), (0,), ("hidden",))
+    return Plan(dataset, policies.load("standard"), Window(steps=80), (open_agent(agent),), (0,), ("hidden",))
 
 
 @pytest.fixture(scope="module", params=[*CASES, *REAL], ids=lambda case: "-".join(map(str, [case[0], *case[2:]])))

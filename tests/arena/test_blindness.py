@@ -39,7 +39,7 @@ def _past(record, t):
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(world=worlds)
 def test_another_future_changes_nothing_up_to_today(card, world):
     seed, today, gaps, latency = world

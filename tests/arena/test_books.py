@@ -83,7 +83,7 @@ def test_a_symbol_without_a_bar_trades_at_its_last_mark():
     assert books.advance(2) == (2000.0,) * 3
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seeds, st.integers(1, 4))
 def test_a_book_changes_by_what_prices_explain_and_by_nothing_else(seed, n):
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def test_a_book_changes_by_what_prices_explain_and_by_nothing_else(seed, n):
             books.rebalance(*(rng.uniform(-1, 2, n) / n for _ in range(3)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(seeds, st.integers(1, 4))
 def test_without_costs_and_gaps_the_executed_book_is_the_approved_book(seed, n):
     rng = np.random.default_rng(seed)

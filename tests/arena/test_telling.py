@@ -70,7 +70,7 @@ def teller(mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: C
 # ---------------------------------------------------------------------- the modes differ in what is told alone
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(3, 6))
 def test_the_same_replies_give_the_same_books_in_all_modes(seed: int, n: int) -> None:
     """Also their accounts: whatever is told, positions, fills and cash are the same."""
@@ -216,7 +216,7 @@ def accuracy(worlds: list[World], guess: Guess) -> tuple[float, float]:
 AGENTS = ("organism-stubborn", "organism-obedient", "organism-momentum", "organism-coupled")
 
 
-@pytest.mark.parametrize(("name", "guess"), [*((name, by_structure) for name in AGENTS), (AGENTS[1], by_words)])
+@pytest.mark.parametrize(("name", "guess"), [(AGENTS[0], by_structure), (AGENTS[1], by_words)])
 def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told(name: str, guess: Guess) -> None:
     """Few worlds, wide interval: the full size is below."""
     mean, half = accuracy([world(number, 30, name) for number in range(20)], guess)
@@ -232,7 +232,7 @@ def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: 
     assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 120 worlds"
 
 
-@pytest.mark.parametrize("guess", [by_words, by_structure])
+@pytest.mark.parametrize("guess", [by_words, pytest.param(by_structure, marks=pytest.mark.slow)])
 def test_the_classifiers_are_not_blind(guess: Guess) -> None:
     """The same classifiers know a lie that always tells of less than there was."""
     worlds = [world(number, 30) for number in range(15)]
@@ -273,6 +273,7 @@ def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag(wor
     assert np.mean(persistent) > 5 * np.abs(products.mean(axis=0)).max()
 
 
+@pytest.mark.slow
 def test_donors_of_many_kinds_would_give_the_placebo_of_an_organism_away() -> None:
     """Which is why an organism has donors like itself; a model has not."""
     mean, half = accuracy([world(number, 30, "organism-momentum", alike=False) for number in range(20)], by_structure)

@@ -99,9 +99,11 @@ def run(
         _check(plan.candidates, board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
-        if not path.exists():
+        if path.exists():
+            ids, due = _due(path, plan, again=again)
+        else:
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
-        ids, due = _due(path, plan, again=again)
+            ids, due = _all_due(plan)
         _check((each.planned.candidate for each in due), board)
         failures = asyncio.run(Schedule(plan, due, writer, progress, now, board).run(concurrency)) if due else {}
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
@@ -126,6 +128,12 @@ def _check(candidates: Iterable[Candidate], board: Switchboard) -> None:
     """Find out whether those who are about to be asked can be: before a file is made, and before any is paid."""
     for candidate in {id(each): each for each in candidates}.values():
         candidate.check(board)
+
+
+def _all_due(plan: Plan) -> tuple[tuple[str, ...], list[Due]]:
+    """The same of a file that holds nothing yet."""
+    due = [Due(each, _episode_row(each, 0), Recorded([], [])) for each in plan.episodes]
+    return tuple(each.id for each in due), due
 
 
 def _due(path: Path, plan: Plan, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:

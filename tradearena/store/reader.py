@@ -56,14 +56,12 @@ class Reader:
             raise self._foreign() from error
 
     def _name_tables(self) -> None:
-        """Let the names of our tables, and our views, mean what they mean whatever else the file holds."""
+        """Let the names of our tables mean what they mean whatever else the file holds."""
         found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
         if {*TABLES} - {name for (name,) in found}:
             raise self._foreign()
         for table in TABLES:
             self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
-        for name, query in VIEWS.items():
-            self.db.execute(f'CREATE TEMP VIEW "{name}" AS {query}')
 
     def _foreign(self) -> StoreError:
         return StoreError(f"{self.path}: not an experiment file of TradeArena")
@@ -158,11 +156,13 @@ class Reader:
         return np.asarray(flat).reshape(-1, n)
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Answer a user's query.
+        """Answer a user's query, in which the names of our views mean what they mean as well.
 
         Raises:
             StoreError: DuckDB does not accept the query.
         """
+        for name, view in VIEWS.items():
+            self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view}')
         try:
             relation: Any = self.db.sql(sql)
             if relation is None:  # a statement without an answer
