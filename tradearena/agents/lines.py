@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 Fate: TypeAlias = Literal["well", "busy", "failed"]
 """How a request ended, as far as the number of connections goes: an answer; too many requests; anything else."""
 
-FIRST, MOST = 8, 256
+FIRST, MOST = 16, 256
 
 
 class Lines:

@@ -179,8 +179,7 @@ class LanguageModel:
         thought = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
         cost = None
         if not self.model.prices:
-            with contextlib.suppress(Exception):  # whatever comes where who answered is not on the list
-                cost = float(self._litellm.completion_cost(response)) or None
+            cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None  # by litellm's list
         if cost is None and self._prices:
             cost = self._prices.of(usage.prompt_tokens, cached or 0, usage.completion_tokens)
         return call._replace(

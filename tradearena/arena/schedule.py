@@ -31,8 +31,9 @@ from tradearena.store.writer import GROUP, Writer
 CONCURRENCY = 16
 """Episodes that run side by side, unless another number is asked for."""
 
-TOGETHER = 0.01
-"""Seconds that a reply which was paid for waits for others to share its commit."""
+TOGETHER, MOST = 0.001, 0.02
+"""Seconds that a reply which was paid for waits for others to share its commit, for each other episode that is playing;
+and at most."""
 
 
 CUT_SHORT: dict[type[TradeArenaError], str] = {Interrupted: "interrupted", Limited: "limited"}
@@ -136,7 +137,7 @@ class Schedule:
         await asyncio.shield(self._commit)
 
     async def _commit_together(self) -> None:
-        await asyncio.sleep(TOGETHER if self._playing > 1 else 0)
+        await asyncio.sleep(min(TOGETHER * (self._playing - 1), MOST))
         self._commit = None
         self.writer.commit_now()
 
