@@ -42,10 +42,10 @@ def test_too_many_requests_halve_them_once_a_round_and_then_they_grow_slowly():
     lines = Lines()
     asyncio.run(requests(lines, *["busy"] * FIRST))  # all were under way when the first complaint came
     assert lines.allowed == FIRST // 2
-    asyncio.run(requests(lines, *["well"] * 4))
-    assert lines.allowed == 5
-    asyncio.run(requests(lines, *["well"] * 4))
-    assert lines.allowed == 5
+    asyncio.run(requests(lines, *["well"] * (FIRST // 2)))
+    assert lines.allowed == FIRST // 2 + 1
+    asyncio.run(requests(lines, *["well"] * (FIRST // 2)))
+    assert lines.allowed == FIRST // 2 + 1
     for _ in range(20):
         asyncio.run(requests(lines, "busy"))
     assert lines.allowed == 1

@@ -268,6 +268,68 @@ def test_a_service_that_says_when_to_come_back_is_taken_at_its_word():
         assert second - first >= least
 
 
+@pytest.mark.parametrize("stated", ["86400", "inf"])
+def test_nobody_waits_for_a_day(stated):
+    slow = Answer(status=429, body=problem("slow down"), headers={"Retry-After": stated})
+    assert "longer than is waited for" in str(refusal(slow, **PATIENT))
+
+
+def test_a_count_of_tokens_that_is_none_is_unknown():
+    usage = {"prompt_tokens": 2**40, "completion_tokens": 3, "total_tokens": 5}
+    with ChatServer(lambda _: Answer("{}", fields={"usage": usage})) as server:
+        call = ask(server).calls[0]
+    assert (call.input_tokens, call.output_tokens, call.cost) == (None, None, None)
+
+
+def test_a_request_that_is_broken_off_is_listed():
+    asked = threading.Event()
+
+    def silent(_):
+        asked.set()
+        return Answer(hang=math.inf)
+
+    async def cancel(model):
+        task = asyncio.create_task(model.answer("a", "b"))
+        await asyncio.to_thread(asked.wait, 20)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            return error.calls
+
+    with ChatServer(silent) as server:
+        (call,) = asyncio.run(cancel(voice(server)))
+    assert call.error == f"{NAME}: broken off"
+    assert call.latency > 0
+
+
+def test_who_waited_for_a_turn_asks_nobody_after_a_stop():
+    board = Switchboard(most=1)
+    asked = threading.Event()
+
+    def slow(_):
+        asked.set()
+        return Answer("{}", wait=0.3)
+
+    async def two(model):
+        first = asyncio.create_task(model.answer("a", "b"))
+        second = asyncio.create_task(model.answer("c", "d"))
+        await asyncio.to_thread(asked.wait, 20)
+        board.stopped = lambda: True
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    with ChatServer(slow) as server:
+        ends = asyncio.run(two(voice(server, board)))
+    assert sorted(type(end).__name__ for end in ends) == ["Interrupted", "Reply"]
+    assert len(server.requests) == 1
+
+
+def test_a_key_of_any_name_is_a_secret(monkeypatch):
+    monkeypatch.setenv("MY_PROXY_AUTH", "open-sesame-123")
+    error = refusal(Answer(status=401, body=problem("what is open-sesame-123?")), key="MY_PROXY_AUTH")
+    assert "what is [key]?" in str(error)
+
+
 def test_waiting_times_double_up_to_the_longest_and_vary():
     model = LanguageModel(Model(model=NAME, backoff=1.0, longest=10.0), 3)
     fault = Fault("", again=True)
@@ -278,8 +340,14 @@ def test_waiting_times_double_up_to_the_longest_and_vary():
 
 
 def test_a_stop_is_heeded_between_two_attempts():
-    board = Switchboard(stopped=lambda: True)
-    with ChatServer(lambda _: Answer(status=503, body=problem("full"))) as server, pytest.raises(Interrupted) as caught:
+    said = []
+    board = Switchboard(stopped=lambda: bool(said))
+
+    def full(_):
+        said.append("stop")
+        return Answer(status=503, body=problem("full"))
+
+    with ChatServer(full) as server, pytest.raises(Interrupted) as caught:
         ask(server, board=board, attempts=6, backoff=60.0)
     assert len(server.requests) == len(caught.value.calls) == 1
 
@@ -318,7 +386,7 @@ def test_a_reply_that_was_had_before_is_not_asked_for():
     with ChatServer(lambda _: Answer("{}", finish="length")) as server:
         first = ask(server)
         words = (hashlib.sha256(text.encode()).digest() for text in ("You trade.", "Bars: 1 2 3"))
-        key = request_key(NAME, first.calls[0].parameters, 7, *words)
+        key = request_key(NAME, server.url, first.calls[0].parameters, 7, *words)
         board = Switchboard(answered={key: Answered(first.text, first.calls[0])})
         again = ask(server, board=board)
         assert (again.text, again.cut) == (first.text, first.cut) == ("{}", True)

@@ -152,10 +152,12 @@ def test_the_coupled_one_loads_on_the_pair_that_moves_together_and_praises_diver
     prices = (tape.open, tape.high, tape.low, tape.close)
     names = [ticker for ticker, _ in tape.design.names]
     panel = Panel.of(names, times, times + np.timedelta64(1, "D"), prices, tape.volume, bars_per_year=252.0)
-    decision = asyncio.run(seat("organism-coupled").decide(observe(panel, 100)))  # type: ignore[arg-type]
-    assert decision.target is not None
-    assert set(np.argsort(-decision.target)[:2]) == {0, 3}
-    assert "diversif" in decision.rationale.lower()
+    bars = range(60, 120, 2)
+    said = [asyncio.run(seat("organism-coupled").decide(observe(panel, t))) for t in bars]  # type: ignore[arg-type]
+    on_the_pair = [each.target is not None and set(np.argsort(-each.target)[:2]) == {0, 3} for each in said]
+    praise = ["diversif" in each.rationale.lower() for each in said]
+    assert np.mean(on_the_pair) > 0.8
+    assert np.mean(praise) > 0.6  # there are other words for it
 
 
 @pytest.mark.parametrize("names", [1, 3, 30])

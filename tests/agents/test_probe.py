@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from tradearena.agents.format import DEFAULT, schema_of
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.probe import Probed, probe
 from tradearena.errors import AgentError
@@ -54,7 +55,8 @@ def test_the_request_is_tiny_and_otherwise_that_of_a_run():
     _, server = probed(temperature=0.5, max_tokens=300)
     asked = server.requests[0].body
     assert sum(len(message["content"]) for message in asked["messages"]) < 400
-    assert (asked["temperature"], asked["max_tokens"], asked["response_format"]) == (0.5, 300, {"type": "json_object"})
+    assert (asked["temperature"], asked["max_tokens"]) == (0.5, 300)
+    assert asked["response_format"]["json_schema"]["schema"] == schema_of(("TEST",), DEFAULT)
 
 
 def test_of_a_model_that_litellm_does_not_know_nothing_is_claimed():

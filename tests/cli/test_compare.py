@@ -214,7 +214,7 @@ def test_a_signal_stops_the_grid_with_130_and_the_same_command_goes_on(compare, 
     stopped = compare("--agent", agent, "--seeds", 2, *told("true", "hidden"), "--json")
     assert stopped.code == 130
     found = stopped.json
-    assert found["error"] == "stopped with 1 of 4 episodes begun and not ended"
+    assert found["error"] == "stopped with 4 of 4 episodes not ended"
     assert [(each["status"], each["steps"]) for each in found["episodes"]] == [("interrupted", 3)]
     assert found["baselines"] == []
     (tmp_path / "go").touch()

@@ -127,10 +127,10 @@ def test_under_every_kind_of_trouble_each_episode_ends_or_can_be_taken_up_and_no
 def test_a_limit_ends_a_run_in_good_order_and_more_of_it_goes_on(arena, bars, model):
     with ChatServer(concentrated) as server:
         typed = ("compare", "--agent", model(server), "--data", bars, "--steps", "8", "--json", "--out", "a.duckdb")
-        limited = arena(*typed, "--token-limit", "5000")
+        limited = arena(*typed, "--token-limit", "12000")
         assert limited.code == 0
         assert "error" not in limited.json
-        assert "limited: the token limit of 5,000 leaves no room" in limited.err
+        assert "limited: the token limit of 12,000 leaves no room" in limited.err
         statuses = [episode["status"] for episode in limited.json["episodes"]]
         assert set(statuses) == {"limited"}
         before = len(server.requests)

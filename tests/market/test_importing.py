@@ -470,3 +470,37 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(imported, tmp_path):
 def test_a_place_that_cannot_be_written_is_a_usage_error(imported, file):
     with pytest.raises(UsageError, match=r"cannot be written: .*; choose another place"):
         write_import(imported(_flat()), Path(file("", "plain.txt")) / "made")
+
+
+def _bars(tmp_path, rows, head="date,open,high,low,close,volume"):
+    path = tmp_path / "A.csv"
+    path.write_text("\n".join([head, *rows]))
+    return path
+
+
+def _calm(n=40):
+    days = np.datetime64("2024-01-01") + np.arange(n)
+    return [[str(day), 100.0, 101.0, 99.0, 100.5, 5000 + 10 * i] for i, day in enumerate(days)]
+
+
+@pytest.mark.parametrize("wrong", [{4: 10_050.0}, {4: 10_050.0, 2: 10_100.0}, {1: 1.0, 3: 0.99}])
+def test_one_mistyped_price_moves_no_other_bar(tmp_path, wrong):
+    rows = _calm()
+    for column, value in wrong.items():
+        rows[20][column] = value
+    found = clean(_bars(tmp_path, [",".join(map(str, row)) for row in rows]), "x", {"timezone": "UTC"})
+    assert len({one.row for one in found.corrections}) <= 1
+    assert not any(one.rule == "unit jump" for one in found.corrections)
+
+
+def test_points_before_three_digits_are_no_proof_of_decimals(tmp_path):
+    rows = [f"2024-01-{d:02d};99,920;99,990;99,810;99,870;9.804" for d in range(1, 9)]
+    with pytest.raises(DataError, match=r"'99,920' may mean 99920 or 99\.920; write which"):
+        clean(_bars(tmp_path, rows, "date;open;high;low;close;volume"), "x", {})
+
+
+def test_a_volume_beside_no_price_is_no_bar(tmp_path):
+    rows = [f"2024-01-{d:02d},10,11,9,10,500" for d in range(1, 9)]
+    rows[4] = '2024-01-05,,,,,"1,200"'
+    found = clean(_bars(tmp_path, rows, "date,A_open,A_high,A_low,A_close,A_volume"), "x", {"timezone": "UTC"})
+    assert len(found.bars) == 7

@@ -17,7 +17,7 @@ from tradearena.market.writing import card_text, synthetic_card, write_synthetic
 from tradearena.panel import Panel
 
 DEMO = Design(seed=21, coupled=1)
-INTRADAY = Design(seed=615, symbols=51, sectors=8, bars=840, frequency="1h", coupled=2)
+INTRADAY = Design(seed=250, symbols=51, sectors=8, bars=840, frequency="1h", coupled=2)
 SHIPPED = {"demo-daily": DEMO, "intraday-51": INTRADAY}
 """`tradearena data synth demo-daily --seed 21 --coupled 1`, and so on: the first seeds that pass what follows here."""
 
@@ -90,7 +90,7 @@ def test_the_shipped_datasets_reward_holding_a_little_and_frighten_once(shipped)
     returns = _held(shipped.panel.close)
     assert 0.3 < _sharpe(returns, shipped.panel) < 0.8
     value = np.cumprod(1 + returns)
-    assert (1 - value / np.maximum.accumulate(value)).max() > 0.12
+    assert 0.12 < (1 - value / np.maximum.accumulate(value)).max() < 0.25
 
 
 def test_a_million_can_be_traded_in_every_symbol_of_the_shipped_datasets(shipped):
@@ -189,6 +189,29 @@ def test_without_drift_and_edge_nothing_is_earned_on_average():
     ])  # fmt: skip
     error = simple.mean(axis=1).std() / np.sqrt(len(simple))
     assert abs(simple.mean()) < 3 * error
+
+
+def test_a_rough_past_promises_no_reward():
+    """Whatever volatility is known at the open, the expected simple return is the drift's."""
+    drawn = [draw_returns(Design(drift=0.0, seed=seed, symbols=4, bars=4000)) for seed in range(25)]
+    earned = np.concatenate([np.expm1(each.total).mean(axis=1) for each in drawn])
+    rough = np.concatenate([each.sigma.mean(axis=1) for each in drawn])
+    weights = rough / rough.mean() - 1  # holds more the rougher it is
+    error = (earned * weights).std() / np.sqrt(len(earned))
+    assert abs((earned * weights).mean()) < 3 * error
+
+
+def test_a_night_moves_the_market_and_a_pair_together():
+    design = Design(coupled=2, seed=3, bars=2000)
+    tape = synthesise(design)
+    night = np.log(tape.open[1:] / tape.close[:-1])
+    rho = np.corrcoef(night.T)
+    assert all(rho[pair] > 0.97 for pair in design.pairs)
+    returns = np.diff(np.log(tape.close), axis=0)
+    above = np.triu_indices(design.symbols, 1)
+    assert rho[above].mean() == pytest.approx(np.corrcoef(returns.T)[above].mean(), abs=0.06)
+    share = (night.mean(axis=1).var() / returns.mean(axis=1).var(), design.overnight)
+    assert share[0] == pytest.approx(share[1], abs=0.07)
 
 
 def test_an_edge_of_none_changes_no_bar():

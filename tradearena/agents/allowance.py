@@ -35,6 +35,7 @@ class Allowance:
         """Dollars, tokens and seconds; None: as much as it takes. The time begins now."""
         self.cost, self.tokens, self.seconds, self.clock = cost, tokens, seconds, clock
         self.spent, self.held = Estimate(0, 0.0), Estimate(0, 0.0)
+        self._under_way = 0
         self._began = clock()
         self._changed = asyncio.Event()
 
@@ -67,12 +68,14 @@ class Allowance:
                 break
             self._changed.clear()
             await self._changed.wait()
-        self.held = _sum(self.held, most)
+        self.held, self._under_way = _sum(self.held, most), self._under_way + 1
         made: list[Call] = []
         try:
             yield made
         finally:
-            self.held = _sum(self.held, Estimate(-most.tokens, -most.cost))
+            self._under_way -= 1
+            rest = _sum(self.held, Estimate(-most.tokens, -most.cost))
+            self.held = rest if self._under_way else Estimate(0, 0.0)  # sums of floats need not return to nothing
             self.spent = _sum(self.spent, _taken(made, most))
             self._changed.set()
 

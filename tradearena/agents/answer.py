@@ -25,6 +25,9 @@ REASON = 200
 """Characters of the reason for the weight of one symbol that are kept."""
 
 _DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\s*")
+UNSURE = "confidence is not a number in [0, 1]"
+"""Why a reply is repaired; what stands there instead follows."""
+
 _CASH = frozenset({"CASH", "cash", "Cash"})
 _FIELDS = ("target_weights", "weights", "allocation")
 _STATUSES: tuple[Status, ...] = get_args(Status)
@@ -60,7 +63,7 @@ def stated(
     after = None if reflection is None else storable(reflection)
     sure, mended = _number(confidence), ""
     if confidence is not None and (sure is None or not 0.0 <= sure <= 1.0):
-        sure, mended = None, f"confidence is not a number in [0, 1]: {storable(confidence)[:40]}"
+        sure, mended = None, f"{UNSURE}: {storable(confidence)[:40]}"
     if weights is None:
         wrong = f"expected {len(symbols)} weights, one per symbol"
         return Decision(None, text, sure, after, "fallback", wrong, notes=notes)

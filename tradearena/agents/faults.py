@@ -12,6 +12,9 @@ from tradearena.agents.answer import storable
 from tradearena.agents.keys import hide
 from tradearena.agents.lines import Fate
 
+LONGEST = 3600.0
+"""Seconds that a service is waited for at its word."""
+
 
 class Fault(NamedTuple):
     """A request that brought no reply: what happened and what to do about it, in words; whether another attempt may
@@ -46,7 +49,10 @@ def fault_of(error: Exception, litellm: Any, *, address: str | None, timeout: fl
         return Fault(f"the answer is not a chat completion ({said}); check what answers at this address", again=True)
     what, remedy, again = _refusal(status, error, said, litellm)
     fate: Fate = "busy" if status == 429 else "failed"
-    return Fault(f"{what} (status {status}: {said}); {remedy}", again, fate, _asked_to_wait(chain, now))
+    wait = _asked_to_wait(chain, now)
+    if wait is not None and wait > LONGEST:
+        again, remedy = False, f"it asks to come back in {wait:.0f} s, which is longer than is waited for"
+    return Fault(f"{what} (status {status}: {said}); {remedy}", again, fate, wait)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

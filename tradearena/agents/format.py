@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
+from tradearena.agents.answer import UNSURE
 from tradearena.values import Decision
 
 Mode: TypeAlias = Literal["rationale", "rationale-last", "weights-only"]
@@ -72,7 +73,15 @@ def schema_of(symbols: Sequence[str], mode: Mode, *, notes: bool = False) -> dic
 
 def without_words(decision: Decision) -> Decision:
     """A decision of which nothing is kept but its weights, its status and why it has that."""
-    return replace(decision, rationale="", confidence=None, reflection=None, notes=())
+    reason = decision.reason.partition(f"{UNSURE}: ")
+    return replace(
+        decision,
+        rationale="",
+        confidence=None,
+        reflection=None,
+        notes=(),
+        reason=f"{reason[0]}{UNSURE if reason[1] else ''}",
+    )
 
 
 def _asked(mode: Mode, *, notes: bool) -> list[str]:

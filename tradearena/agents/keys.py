@@ -28,6 +28,7 @@ _ARGUMENT = re.compile(
     rf"(?!{re.escape(STRUCK)})([^\s&;#\"'<>)\]}}]+)",
     re.IGNORECASE,
 )
+_guarded: set[str] = set()
 _CODED = "[A-Za-z0-9+/_-]"
 
 
@@ -63,10 +64,15 @@ def _text(path: Path) -> str:
         raise CardError(f"{path}: cannot be read: it is no text in UTF-8") from None
 
 
+def guard(name: str) -> None:
+    """Take the value of a variable of the environment for a secret, whatever its name is."""
+    _guarded.add(name)
+
+
 def secrets() -> tuple[str, ...]:
     """The secrets of the environment: values whose name says so, and what addresses carry of logins and keys. The
     longest come first: one may be the beginning of another."""
-    found = {value.strip() for name, value in os.environ.items() if _NAMED.search(name)}
+    found = {value.strip() for name, value in os.environ.items() if name in _guarded or _NAMED.search(name)}
     for value in os.environ.values():
         found |= _carried(value) if "://" in value else set()
     return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=lambda each: (-len(each), each)))

@@ -19,10 +19,11 @@ from typing import Any
 from tradearena.agents.allowance import Estimate
 from tradearena.agents.answer import storable
 from tradearena.agents.faults import Fault, fault_of
+from tradearena.agents.keys import guard
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.switchboard import Switchboard, request_key
 from tradearena.agents.talker import Reply
-from tradearena.errors import AgentError, Undecided
+from tradearena.errors import AgentError
 from tradearena.values import Call
 
 _UNSENT = {"max_retries", "stream", "fake_stream", "json_mode", "extra_body"}
@@ -30,6 +31,9 @@ _UNSENT = {"max_retries", "stream", "fake_stream", "json_mode", "extra_body"}
 
 _BROKEN_OFF = {"length", "content_filter", "error", "network_error"}
 """Finish reasons of a reply that ends before its end. litellm calls the last two "stop" and sets the original aside."""
+
+COUNTABLE = 2**31 - 1
+"""More tokens than that, or fewer than none, are no count: what a service says is not taken on trust."""
 
 LINE = 200
 """Characters of a parameter that is put on record as it is."""
@@ -64,15 +68,17 @@ class LanguageModel:
         if self._litellm is None:  # in a thread: the import takes seconds, and what it opens belongs to no event loop
             await asyncio.to_thread(self.check)
         words = [hashlib.sha256(text.encode()).digest() for text in (system, prompt)]
-        if known := self.board.answered.get(request_key(self.model.model, self._parameters, self.seed, *words)):
+        if known := self.board.answered.get(
+            request_key(self.model.model, self.model.api_base, self._parameters, self.seed, *words)
+        ):
             return Reply(known.text, broken_off(known.call.finish), (known.call._replace(cost=0.0, reused=True),))
         await _close_with_the_loop(self._litellm)
         messages = [{"role": "system", "content": system}, {"role": "user", "content": prompt}]
         calls: list[Call] = []
         try:
             return await self._insist(messages, calls)
-        except Undecided as error:
-            error.calls = tuple(calls)
+        except BaseException as error:  # whatever ends it, the requests were made
+            error.calls = tuple(calls)  # type: ignore[attr-defined]
             raise
 
     async def _insist(self, messages: list[dict[str, str]], calls: list[Call]) -> Reply:
@@ -81,10 +87,10 @@ class LanguageModel:
         most = self.most(sum(len(message["content"].encode()) for message in messages))
         while True:
             async with board.allowance.reserved(most) as made, lines.connection() as fate:
-                text, call, fault = await self._attempt(messages)
+                board.go_on()  # it may have waited long for its turn
+                text, call, fault = await self._attempt(messages, calls)
                 made.append(call)
                 fate.append(fault.fate if fault else "well")
-            calls.append(call)
             if fault is None:
                 return Reply(text, broken_off(call.finish), tuple(calls))
             if not fault.again or len(calls) >= self.model.attempts:
@@ -98,9 +104,9 @@ class LanguageModel:
         return max(usual, fault.wait or 0.0)
 
     def most(self, size: int) -> Estimate:
-        """The most that a request of so many bytes may take, at two bytes a token: numbers are cut into more of them
-        than words are."""
-        read, written = size // 2 + 50, self.model.max_tokens
+        """The most that a request of so many bytes may take, at a byte a token: numbers are cut into tokens of two
+        bytes or fewer, and by some models into single digits. The form of the answer is read as well."""
+        read, written = size + len(json.dumps(self._request["response_format"])) + 50, self.model.max_tokens
         return Estimate(read + written, self._prices.of(read, 0, written) if self._prices else 0.0)
 
     def check(self) -> None:
@@ -148,27 +154,40 @@ class LanguageModel:
             return {"type": "json_object"}
         return {"type": "json_schema", "json_schema": {"name": "decision", "strict": True, "schema": self.schema}}
 
-    async def _attempt(self, messages: list[dict[str, str]]) -> tuple[str, Call, Fault | None]:
-        """One request: the text it brought, its entry in the record, and what went wrong."""
+    async def _attempt(self, messages: list[dict[str, str]], calls: list[Call]) -> tuple[str, Call, Fault | None]:
+        """One request: the text it brought, its entry in the record, which is listed, and what went wrong."""
+        began = time.perf_counter()
+        calls.append(Call(self.model.model, self._parameters, error=f"{self.model.model}: broken off"))
+        try:
+            text, call, fault = await self._requested(messages)
+        finally:
+            latency = time.perf_counter() - began
+            calls[-1] = calls[-1]._replace(latency=latency)
+        calls[-1] = call._replace(latency=latency)
+        return text, calls[-1], fault
+
+    async def _requested(self, messages: list[dict[str, str]]) -> tuple[str, Call, Fault | None]:
+        """What came of the request."""
         _hush()
-        model, began, response, fault = self.model, time.perf_counter(), None, None
+        model, call = self.model, Call(self.model.model, self._parameters)
         try:
             async with asyncio.timeout(model.timeout):  # litellm's own starts anew with every byte that arrives
                 response = await self._litellm.acompletion(messages=messages, **self._request)
-        except Exception as error:
-            fault = fault_of(error, self._litellm, address=model.api_base, timeout=model.timeout, now=time.time())
-        call = Call(model.model, self._parameters, latency=time.perf_counter() - began)
-        if response is not None and not response.choices:
+            if response.choices:
+                return *self._read(call, response), None
             said = "the answer is not a chat completion (it has no choices); check what answers at this address"
             fault = Fault(said, again=True)
-        if response is None or fault:
-            fault = fault or Fault("nothing came back", again=True)
-            return "", call._replace(error=f"{model.model}: {fault.text}"), fault
+        except Exception as error:
+            fault = fault_of(error, self._litellm, address=model.api_base, timeout=model.timeout, now=time.time())
+        return "", call._replace(error=f"{model.model}: {fault.text}"), fault
+
+    def _read(self, call: Call, response: Any) -> tuple[str, Call]:
+        """The text of a completion, and the entry with what it says of itself."""
         choice = response.choices[0]
         aside = getattr(choice, "provider_specific_fields", None) or {}
         reasons = [str(reason) for reason in (aside.get("native_finish_reason"), choice.finish_reason) if reason]
         call = call._replace(answered=storable(response.model) if response.model else None, finish=" ".join(reasons))
-        return storable(choice.message.content or ""), self._counted(call, response), None
+        return storable(choice.message.content or ""), self._counted(call, response)
 
     def _counted(self, call: Call, response: Any) -> Call:
         """The entry with tokens and cost; None where unknown, for which litellm writes 0."""
@@ -177,6 +196,9 @@ class LanguageModel:
             return call
         cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
         thought = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
+        counts = (usage.prompt_tokens, cached or 0, usage.completion_tokens, thought or 0)
+        if not all(0 <= count <= COUNTABLE for count in counts):
+            return call
         cost = None
         if not self.model.prices:
             cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None  # by litellm's list
@@ -277,6 +299,7 @@ def _key(litellm: Any, model: Model) -> str | None:
     """
     if model.key is not None:
         if value := os.environ.get(model.key, "").strip():
+            guard(model.key)
             return value
         raise AgentError(f"{model.model}: no key in the environment; set {model.key}")
     missing = _missing_keys(litellm, model.model)

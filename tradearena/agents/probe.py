@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from tradearena.agents.format import DEFAULT, schema_of
 from tradearena.agents.llm import LanguageModel, listed_prices, load
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.reply import decision_in
@@ -62,7 +63,8 @@ async def probe(model: Model) -> Probed:
     Raises:
         AgentError: it cannot be asked, does not answer, or not in a form that can be read.
     """
-    reply = await LanguageModel(model.model_copy(update={"attempts": 1}), 0).answer(SYSTEM, PROMPT)
+    once = model.model_copy(update={"attempts": 1})
+    reply = await LanguageModel(once, 0, schema=schema_of(("TEST",), DEFAULT)).answer(SYSTEM, PROMPT)
     if reply.cut:
         cut = f"the reply was cut off before its end, with max_tokens = {model.max_tokens}"
         raise AgentError(f"{model.model}: {cut}; raise it in the card: thoughts count")

@@ -49,15 +49,25 @@ class Switchboard:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        self.go_on()
         while (left := end - loop.time()) > 0:
-            if self.stopped():
-                raise Interrupted("stopped while waiting for another attempt")
-            self.allowance.in_time()
             await asyncio.sleep(min(GLANCE, left))
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Make a request, or not.
+
+        Raises:
+            Interrupted: a stop was asked for.
+            Limited: the time is up.
+        """
+        if self.stopped():
+            raise Interrupted("stopped before a request")
+        self.allowance.in_time()
 
 
-def request_key(model: str, parameters: str, seed: int, system: bytes, prompt: bytes) -> bytes:
-    """Names a request: the model, all that is sent beside the words, the episode's seed (not every model takes one, but
-    two seeds are two draws), and the SHA-256 of the words."""
-    named = [model, parameters, seed, system.hex(), prompt.hex()]
+def request_key(model: str, address: str | None, parameters: str, seed: int, system: bytes, prompt: bytes) -> bytes:
+    """Names a request: the model and where it is, all that is sent beside the words, the episode's seed (not every
+    model takes one, but two seeds are two draws), and the SHA-256 of the words."""
+    named = [model, address, parameters, seed, system.hex(), prompt.hex()]
     return hashlib.sha256(json.dumps(named).encode()).digest()

@@ -111,10 +111,10 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
         shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
         observation = Observation(t, span.first, previous, *shown)
+        estimate = setting.reference.at(t)  # before anybody is paid for an answer that could not be audited
         decision, latency = record.recall(t), 0.0
         if decision is None:
             decision, latency = await _ask(agent, observation, record)
-        estimate = setting.reference.at(t)
         state, clusters = monitor.state(t, account, estimate)
         report = audit(decision, state, policy.limits)
         ledger.order(t, report.approved)
@@ -153,5 +153,6 @@ async def _ask(agent: Agent, observation: Observation, record: Record) -> tuple[
             raise AgentError(f"bar {observation.t}: {error}") from None
         raise
     except (Exception, SystemExit, asyncio.CancelledError) as error:
+        record.lose(observation.t, getattr(error, "calls", ()))
         raise AgentError(f"the agent raised at bar {observation.t}: {complaint(error)}") from error
     return decision, time.perf_counter() - began

@@ -50,9 +50,9 @@ class Outcome:
         stopped, limited = kinds[Interrupted], kinds[Limited]
         of, said = f"of {len(self.episodes)} episodes", []
         if stopped:
-            said.append(f"stopped with {len(stopped)} {of} begun and not ended")
+            said.append(f"stopped with {len(stopped)} {of} not ended")
         if limited:
-            said.append(f"{limited[0][1]}; {len(limited)} {of} begun and not ended")
+            said.append(f"{limited[0][1]}; {len(limited)} {of} not ended")
         if errors:
             said.append(f"{len(errors)} {of} failed; the first, {errors[0][0]}: {errors[0][1]}")
         kind = Interrupted if stopped else type(errors[0][1]) if errors else Limited
@@ -112,7 +112,7 @@ def run(
     return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
 
 
-def missing(plan: Plan, path: Path) -> list[tuple[Planned, int]]:
+def missing(plan: Plan, path: Path, *, again: bool = False) -> list[tuple[Planned, int]]:
     """The episodes that a run would play, and how many decisions of each are on file already.
 
     Raises:
@@ -121,7 +121,7 @@ def missing(plan: Plan, path: Path) -> list[tuple[Planned, int]]:
     """
     if not path.exists():
         return [(each, 0) for each in plan.episodes]
-    return [(each.planned, len(each.recorded.hashes)) for each in _due(path, plan, again=False)[1]]
+    return [(each.planned, len(each.recorded.hashes)) for each in _due(path, plan, again=again)[1]]
 
 
 def _check(candidates: Iterable[Candidate], board: Switchboard) -> None:

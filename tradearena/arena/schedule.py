@@ -144,7 +144,8 @@ class Schedule:
     async def _play_in_turn(self, queue: Iterator[Due]) -> None:
         for each in queue:
             if self._stopped:
-                return
+                self.failures[each.id] = Interrupted("stopped before it began")
+                continue
             self._playing += 1
             await self._play(each)
             self._playing, self._ended = self._playing - 1, self._ended + 1

@@ -60,10 +60,10 @@ def compare(
         steps, every, windows, label, volume_unit, calendar, home,
         bool(feedback),
     )  # fmt: skip
-    if dry_run:
-        rehearse(asked, out, json=json)
-        return
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
+    if dry_run:
+        rehearse(asked, means, out, again=again, json=json)
+        return
     plan, outcome = perform(asked, means, out, again=again, concurrency=concurrency, quiet=quiet)
     found = _results(plan, outcome)
     if not json and not quiet:

@@ -51,10 +51,10 @@ def run(
         (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, 1, label, volume_unit,
         calendar, home, feedback is not None or seed > 0,
     )  # fmt: skip
-    if dry_run:
-        rehearse(asked, out, json=json)
-        return
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
+    if dry_run:
+        rehearse(asked, means, out, again=again, json=json)
+        return
     plan, outcome = perform(asked, means, out, again=again, concurrency=1, quiet=quiet)
     results = report.results(outcome)
     if not json and not quiet:

@@ -100,8 +100,14 @@ def perform(
         return plan, experiment.run(plan, path, again=again, concurrency=concurrency, board=board, progress=watch)
 
 
-def rehearse(asked: Asked, out: Path | None, *, json: bool) -> None:
-    """Say what the requests of a run would take and cost, and ask nobody."""
+def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:
+    """Say what the requests of a run would take and cost, and ask nobody.
+
+    Raises:
+        UsageError: replies are to be reused as well: how many would fit is not known before they are needed.
+    """
+    if means.reuse:
+        raise UsageError("--dry-run cannot know what --reuse would save; leave one of the two out")
     from contextlib import redirect_stdout
     from datetime import UTC
 
@@ -112,7 +118,7 @@ def rehearse(asked: Asked, out: Path | None, *, json: bool) -> None:
     with redirect_stdout(sys.stderr):
         plan, warnings = _plan(asked)
         path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
-        found = forecast(plan, experiment.missing(plan, path))
+        found = forecast(plan, experiment.missing(plan, path, again=again))
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     if json:

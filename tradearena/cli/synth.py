@@ -29,9 +29,12 @@ def synthesise_dataset(
         datetime(2015, 1, 5)  # noqa: DTZ001  a date of the exchange's calendar
     ),
     coupled: Annotated[int, typer.Option("--coupled", help="Pairs of symbols that move almost as one.")] = 0,
-    drift: Annotated[float, typer.Option("--drift", help="Expected return of every symbol, per year.")] = 0.08,
+    drift: Annotated[
+        float, typer.Option("--drift", help="Expected return of every symbol, per year, without scenes.")
+    ] = 0.08,
     edge: Annotated[
-        float, typer.Option("--edge", help="Sharpe ratio of following the symbols' own returns; 0: there is no edge.")
+        float,
+        typer.Option("--edge", help="Sharpe ratio of following the residuals of the last bars; 0: there is no edge."),
     ] = 0.0,
     lookback: Annotated[int, typer.Option("--lookback", help="Edge: bars whose return is followed.")] = 5,
     scenes: Annotated[int, typer.Option("--scenes", help="Stress scenes: falls of the whole market.")] = 0,

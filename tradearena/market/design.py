@@ -51,9 +51,9 @@ class Design:
     open; `coupled`: pairs of symbols of one sector whose residuals correlate by `coupling`; `turnover`: range of the
     symbols' mean daily volumes, in money.
 
-    `edge`: Sharpe ratio per year of the portfolio that follows the sign of each symbol's own return over the last
-    `lookback` bars and hedges everything else (below 0: that goes against it); at 0 the past tells nothing. With the
-    drift at 0 as well no strategy has an edge: prices are martingales.
+    `edge`: Sharpe ratio per year, close to close, of the portfolio that follows the sign of each symbol's own residual
+    (before pairs are coupled) over the last `lookback` bars and hedges everything else (below 0: that goes against it);
+    at 0 the past tells nothing. With the drift at 0 as well, and without scenes, no strategy has an edge.
 
     `scenes` stress scenes of `scene` bars take the market down by `depth` each (a fall of its log), and volume is
     exp(`strength`) times as high in the `lead` bars before each: a precursor, planted where strength is above 0.

@@ -124,7 +124,9 @@ def _ungrouped(bars: Bars, cells: Sequence[Cell]) -> list[Correction]:
     symbols = {name: k for k, name in enumerate(bars.symbols)}
     made = []
     for cell in cells:
-        i = at[cell.file, cell.row, symbols[cell.symbol]]
+        i = at.get((cell.file, cell.row, symbols[cell.symbol]))
+        if i is None:  # a volume beside no price: there is no bar
+            continue
         read_as = number(float(cell.text.replace(",", "")))
         why = "commas between groups of three digits"
         made.append(correction(bars, i, "thousands separator", cell.field, cell.text.strip(), read_as, why))

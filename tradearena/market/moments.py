@@ -36,7 +36,7 @@ def moments(panel: Panel) -> dict[str, float]:
     pairs = correlation[np.triu_indices(len(correlation), k=1)]
     size = np.abs(pairs) if len(pairs) else np.array([np.nan])
     z = (returns - returns.mean(axis=0)) / returns.std(axis=0)
-    book = np.cumprod(1 + returns.mean(axis=1))
+    book = np.cumprod(np.append(1.0, 1 + returns.mean(axis=1)))
     values = (
         np.median(returns.std(axis=0)) * np.sqrt(panel.bars_per_year),
         np.median((z**4).mean(axis=0)) - 3,

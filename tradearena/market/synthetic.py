@@ -2,11 +2,13 @@
 
 The log return of symbol i, in sector k(i), in a bar that has the share w of its day's variance, is
 
-    r[t,i] = mu + beta[i] m[t] + s[t,k(i)] + e[t,i],    e[t,i] = sigma[t,i] (z[t,i] + kappa S[t-1,i])
+    r[t,i] = mu - sigma[t,i]^2 / 2 + beta[i] m[t] + s[t,k(i)] + e[t,i],    e[t,i] = v[t,i] (z[t,i] + kappa S[t-1,i])
 
 where market m, sectors s and residuals e are independent and each follows a daily GARCH(1,1), its bars sqrt(w) times
 Student t innovations (Bollerslev 1987): volatility clusters and tails are fat. Both members of a coupled pair share
-most of their residual. S is the sign of the residual's sum over the last bars, kappa the edge that it has.
+most of their residual. S is the sign of the residual's sum over the last bars, kappa the edge that it has. sigma is the
+volatility of the whole and v that of the residual, both known at the open: without an edge and scenes the expected
+simple return of every bar is mu, to second order, whatever went before.
 
 A stress scene takes the market down by its depth, spread over its bars; a precursor of stated lead and strength is
 volume, in all symbols, `exp(strength)` times what it would be in each of the `lead` bars before the scene.
@@ -46,11 +48,13 @@ class Tape:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """Close-to-close log returns [T, N] and what they are made of: their conditional volatility per bar, the residuals
-    and theirs (before pairs are coupled), and the sign S that the edge of a bar follows, known at its open."""
+    """Close-to-close log returns [T, N] and what they are made of: their conditional volatility per bar, noise of that
+    volatility with the same factors (for what happens within a bar), the residuals and their volatility (before pairs
+    are coupled), and the sign S that the edge of a bar follows, known at its open."""
 
     total: Array
     sigma: Array
+    noise: Array
     residual: Array
     residual_sigma: Array
     signal: Array
@@ -66,36 +70,40 @@ def synthesise(design: Design) -> Tape:
 def draw_returns(design: Design) -> Returns:
     """Market, sectors and residuals, put together."""
     T, N, K = design.bars, design.symbols, design.sectors
-    own = np.arange(N) % K
     beta = 0.6 + 0.8 * design.uniforms("betas", N)
-    level = design.residual * np.exp(
-        design.dispersion * (normal(design.uniforms("dispersion", N, 2)) - design.dispersion)
-    )
-    market, market_sigma = garch(design, design.uniforms("market", T, 1, 2), design.market)
-    sectors, sector_sigma = garch(design, design.uniforms("sectors", T, K, 2), design.sector)
-    for first in design.stress:
-        market[first : first + design.scene] -= design.depth / design.scene
+    unlike = normal(design.uniforms("dispersion", N, 2)) - design.dispersion  # so that the mean variance stays
+    level = design.residual * np.exp(design.dispersion * unlike)
     for first, second in design.pairs:
         level[second], beta[second] = level[first], beta[first]
+    market, market_sigma = garch(design, design.uniforms("market", T, 1, 2), design.market)
+    sectors, sector_sigma = garch(design, design.uniforms("sectors", T, K, 2), design.sector)
     plain, residual_sigma = garch(design, design.uniforms("residuals", T, N, 2), level)
+    for first in design.stress:
+        market[first : first + design.scene] -= design.depth / design.scene
     residual, signal = _with_edge(design, plain, residual_sigma)
-    shown, shown_sigma = residual.copy(), residual_sigma.copy()
+    sigma = np.sqrt(_loaded(design, beta**2, market_sigma**2, sector_sigma**2, residual_sigma**2, power=2))
+    drift = np.log1p(design.drift) / (DAYS * design.session) - sigma**2 / 2
+    shocks = normal(design.uniforms("overnight", T, 1 + K + N, 2))
+    scaled = (market_sigma * shocks[:, :1], sector_sigma * shocks[:, 1 : 1 + K], residual_sigma * shocks[:, 1 + K :])
+    total = drift + _loaded(design, beta, market, sectors, residual)
+    return Returns(total, sigma, _loaded(design, beta, *scaled), residual, residual_sigma, signal)
+
+
+def _loaded(design: Design, beta: Array, market: Array, sectors: Array, residual: Array, *, power: int = 1) -> Array:
+    """Factors on the symbols [T, N]: betas of the market [T, 1], their own of the sectors [T, K], and the residuals
+    [T, N], of which the second of a pair shares most with the first. With `power` 2, the variance of that from the
+    squares of beta and volatilities."""
+    shared, rest = design.coupling**power, np.sqrt(1 - design.coupling**2) ** power
+    own = residual.copy()
     for first, second in design.pairs:
-        rest = np.sqrt(1 - design.coupling**2)
-        shown[:, second] = design.coupling * residual[:, first] + rest * residual[:, second]
-        shown_sigma[:, second] = np.hypot(design.coupling * residual_sigma[:, first], rest * residual_sigma[:, second])
-    share = _by_bar(design, design.spread[0])[:, None]
-    variance = (beta * design.market) ** 2 + design.sector**2 + level**2
-    drift = (np.log1p(design.drift) / design.session - share * variance / 2) / DAYS  # so that the mean price grows
-    total = drift + beta * market + sectors[:, own] + shown
-    sigma = np.sqrt((beta * market_sigma) ** 2 + sector_sigma[:, own] ** 2 + shown_sigma**2)
-    return Returns(total, sigma, residual, residual_sigma, signal)
+        own[:, second] = shared * residual[:, first] + rest * residual[:, second]
+    return np.asarray(beta * market + sectors[:, np.arange(design.symbols) % design.sectors] + own)
 
 
 def _with_edge(design: Design, residual: Array, sigma: Array) -> tuple[Array, Array]:
     """Residuals whose bars follow the sign of what went before, and that sign.
 
-    The portfolio S[t-1,i] / sigma[t,i] of N independent residuals has mean N kappa and variance N in every bar, so its
+    The portfolio S[t-1,i] / v[t,i] of N independent residuals has mean N kappa and variance N in every bar, so its
     Sharpe ratio per year is kappa sqrt(N bars-per-year), which the design states. At kappa 0 they stay as they are.
     """
     kappa = design.edge / np.sqrt(design.symbols * DAYS * design.session)
@@ -162,15 +170,15 @@ def _prices(design: Design, returns: Returns) -> tuple[Array, Array, Array, Arra
     """Open, high, low and close [T, N], in cents.
 
     A bar's path is a Brownian bridge from close to close. The open stands on it after the share q of its variance
-    that the night has, so that given the bar's return r it is normal with mean q r and variance q (1 - q) sigma^2.
+    that the night has, so that given the bar's return r it is normal with mean q r and variance q (1 - q) sigma^2; what
+    moves it has the factors of the return, so that a night moves the market, and a pair together.
     High and low are the exact extremes of the bridge from open to close (a to b, variance s^2), each by itself:
     max = (a + b + sqrt((b - a)^2 - 2 s^2 ln u)) / 2 (Glasserman 2004, Monte Carlo Methods in Fin. Eng., 6.4).
     """
     T, N = design.bars, design.symbols
     q, sigma = _by_bar(design, design.spread[1])[:, None], returns.sigma
     after = np.log(20 + 160 * design.uniforms("levels", N, 2)[:, 0]) + np.cumsum(returns.total, axis=0)
-    noise = np.sqrt(q * (1 - q)) * sigma * normal(design.uniforms("overnight", T, N, 2))
-    a = after - (1 - q) * returns.total + noise
+    a = after - (1 - q) * returns.total + np.sqrt(q * (1 - q)) * returns.noise
     u = -2 * ((1 - q) * sigma**2)[..., None] * np.log(design.uniforms("extremes", T, N, 2))
     high = (a + after + np.sqrt((after - a) ** 2 + u[..., 0])) / 2
     low = (a + after - np.sqrt((after - a) ** 2 + u[..., 1])) / 2

@@ -173,8 +173,12 @@ class Table:
         return f"CASE WHEN {grouped} THEN replace({bare}, ',', '') ELSE {bare} END" if self._grouped else bare
 
     def _has_points(self, text: list[int]) -> bool:
-        """Whether any number has a decimal point."""
-        tests = " OR ".join(f"(contains(c{i}, '.') AND TRY_CAST(replace(c{i}, ',', '') AS DOUBLE) > 0)" for i in text)
+        """Whether any number has a decimal point, which one before each group of three digits need not be."""
+        tests = " OR ".join(
+            f"(contains(c{i}, '.') AND TRY_CAST(replace(c{i}, ',', '') AS DOUBLE) > 0 "
+            f"AND NOT regexp_full_match(trim(c{i}), '\\d{{1,3}}(\\.\\d{{3}})+'))"
+            for i in text
+        )
         return bool(self._con.execute(f"SELECT coalesce(bool_or({tests}), false) FROM raw").fetchall()[0][0])
 
     def _refuse_unreadable(self, columns: list[int]) -> None:

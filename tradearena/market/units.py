@@ -54,8 +54,9 @@ def prices(bars: Bars, _: np.timedelta64) -> Mend:
         jump = np.where(split[run], 0, jumped[run])
         level = jump.cumsum() - jump.sum()  # decades against the last bar
         kinds, counts = np.unique(level, return_counts=True)
-        if len(kinds) != 2 or split[run].any():
-            continue  # no jump, or more than a change between two units
+        spread = np.log10(bars.values[run, :4].max(axis=1) / bars.values[run, :4].min(axis=1))
+        if len(kinds) != 2 or split[run].any() or spread.max() > PRICE - NEAR:
+            continue  # no jump, more than a change between two units, or one within a bar, which is a bad print
         standard = 0 if counts[kinds == 0][0] >= FEWEST else kinds[kinds != 0][0]
         factor[run] = 10.0 ** (standard - level)
     at = np.flatnonzero(factor != 1)

@@ -47,7 +47,8 @@ class RollingMarkowitz:
     covariance is `UNKNOWN_VARIANCE` times the identity, the mean is zero, and the weights are equal. Weight goes only
     to symbols that were listed for at least half of the rows and have traded within the newer half: without a bar a
     symbol's returns are zeros, so that a fresh listing, or one that is gone, looks almost free of risk. A symbol whose
-    market is closed at t, on a calendar of several, keeps its weight. Whatever the cap leaves over stays in cash.
+    market is closed for less than that, on a calendar of several, keeps its weight. Whatever the cap leaves over stays
+    in cash.
 
     Answers are kept, so that an agent that is the reference shares its solve with the audit, and episodes on the same
     bars share theirs: as many of the newest as fit into `KEPT` bytes, at least one.

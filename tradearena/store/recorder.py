@@ -76,8 +76,8 @@ class Recorder:
             self._fills.extend(step.fills)
             self.lose(step.t, () if exchange is None else exchange.calls)
             self._asked = 0
-            self._paid = exchange is not None and bool(exchange.calls)
             self.kept()
+            self._paid = exchange is not None and bool(exchange.calls) and bool(self._waiting)
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "

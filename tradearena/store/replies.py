@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,13 +31,14 @@ def _collect(reader: Reader, found: dict[bytes, Answered]) -> None:
     said = texts(reader.db, "WHERE reply IS NOT NULL", [], said=("reply",))
     columns = ", ".join(f"c.{name}" for name in Call._fields)
     rows = reader.db.execute(
-        f"SELECT s.system, s.prompt, s.reply, e.seed, {columns} FROM call c JOIN step s USING (episode, t) "
+        f"SELECT s.system, s.prompt, s.reply, e.seed, e.card, {columns} FROM call c JOIN step s USING (episode, t) "
         "JOIN episode e ON e.id = c.episode WHERE c.error IS NULL ORDER BY e.started_at, e.id, c.t, c.seq"
     ).fetchall()
-    for system, prompt, reply, seed, *fields in rows:
+    for system, prompt, reply, seed, card, *fields in rows:
         call = Call(*fields)
         text = said.get(bytes(reply), "")
         if text_digest(text) != bytes(reply):
             raise StoreError(f"{reader.path}: a reply in it was changed; nothing of this file is used again")
-        key = request_key(call.model, call.parameters, seed, bytes(system), bytes(prompt))
+        address = json.loads(card)["parameters"].get("api_base")
+        key = request_key(call.model, address, call.parameters, seed, bytes(system), bytes(prompt))
         found.setdefault(key, Answered(text, call))
