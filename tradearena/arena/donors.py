@@ -138,7 +138,8 @@ def _scaled(panel: Panel, first: int, design: Design) -> Design:
     """A design scaled to the bars before the first decision."""
     returns = panel.returns[1 : first + 1]
     seen = float(np.median(returns.std(axis=0))) if len(returns) > 1 else 0.0
-    usual = np.sqrt((design.market**2 + design.sector**2 + design.residual**2) / DAYS)
+    residual = design.residual * np.exp(-(design.dispersion**2))  # of the symbol in the middle
+    usual = np.sqrt((design.market**2 + design.sector**2 + residual**2) / DAYS)
     scale = seen / usual if seen > 0 else 1.0
     money = panel.volume[: first + 1] * panel.mark[: first + 1]
     middle = float(np.median(money[money > 0])) if np.isfinite(money).all() and (money > 0).any() else 2e8
