@@ -42,10 +42,11 @@ ABILITIES = [
 LOOP_NOTES = """\
 Bars a second: the median, and in brackets the range over the rounds. 51 invented symbols, a decision at every bar.
 The clock covers the work alone; imports, loading of bars and a run on two bars, in which numba compiles, come before
-it, and a table below has their time. Ours is `experiment.run`: audit, execution, hash chain, seal and the DuckDB file
-on disk; it has a file to make and to compact however short the course. tradearena-benchmark is
-`build_default_system(...).run()` and `write_json`, all else its default; it gets a short course because it takes long
-and holds all its records in memory. Its buy-and-hold orders at every bar."""
+it (but for backtrader, which loads its feeds as it runs), and a table below has their time. Ours is `experiment.run`:
+audit, execution, hash chain, seal and the DuckDB file on disk; it has a file to make and to compact however short the
+course. tradearena-benchmark is `build_default_system(...).run()` and `write_json`, all else its default; it gets a
+short course because it takes long and holds all its records in memory. Its buy-and-hold orders at every bar.
+"""
 
 SOLVER_NOTES = """\
 The same covariances and means for all, bar by bar, one solve before the clock starts. The gap is the worst duality

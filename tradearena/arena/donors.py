@@ -97,7 +97,8 @@ def planted(number: int) -> Organism:
 
 
 def invented(panel: Panel, first: int, seed: int, bars: int) -> Panel:
-    """Bars of another market for the symbols of this one, as volatile and as liquid as it was before bar `first`."""
+    """Bars of another market for the symbols of this one, as volatile and as liquid as it was before bar `first`. Its
+    symbols are alike: which of them are the volatile ones would be another thing that a placebo says wrongly."""
     names, labels = panel.sector_names, panel.sector_of
     K = min(len(names), len(SECTORS))
     place = [0] * K
@@ -107,7 +108,8 @@ def invented(panel: Panel, first: int, seed: int, bars: int) -> Panel:
         place[label % K] += 1
     wide = min(max(place) * K, 500)
     coupled = min(_pairs(panel, first), wide // K // 2 * K)
-    tape = synthesise(_scaled(panel, first, Design(symbols=wide, sectors=K, bars=bars, seed=seed, coupled=coupled)))
+    plain = Design(symbols=wide, sectors=K, bars=bars, seed=seed, coupled=coupled, dispersion=0.0)
+    tape = synthesise(_scaled(panel, first, plain))
     pick = np.array(columns) % wide
     prices = tuple(field[:, pick] for field in (tape.open, tape.high, tape.low, tape.close))
     times = np.datetime64(0, "D") + np.arange(bars)
@@ -138,8 +140,7 @@ def _scaled(panel: Panel, first: int, design: Design) -> Design:
     """A design scaled to the bars before the first decision."""
     returns = panel.returns[1 : first + 1]
     seen = float(np.median(returns.std(axis=0))) if len(returns) > 1 else 0.0
-    residual = design.residual * np.exp(-(design.dispersion**2))  # of the symbol in the middle
-    usual = np.sqrt((design.market**2 + design.sector**2 + residual**2) / DAYS)
+    usual = np.sqrt((design.market**2 + design.sector**2 + design.residual**2) / DAYS)
     scale = seen / usual if seen > 0 else 1.0
     money = panel.volume[: first + 1] * panel.mark[: first + 1]
     middle = float(np.median(money[money > 0])) if np.isfinite(money).all() and (money > 0).any() else 2e8
