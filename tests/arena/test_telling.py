@@ -70,7 +70,7 @@ def teller(mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: C
 # ---------------------------------------------------------------------- the modes differ in what is told alone
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(3, 6))
 def test_the_same_replies_give_the_same_books_in_all_modes(seed: int, n: int) -> None:
     """Also their accounts: whatever is told, positions, fills and cash are the same."""
