@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from stage import Links, asked, walk
 
 from tradearena.agents.agent import Seat
@@ -38,6 +37,9 @@ from tradearena.risk.sources import truth
 from tradearena.values import MODES, Finding, Observation, Step
 
 POLICY = load("standard")
+MANY = 180
+"""Worlds that are learned from, and as many that are judged."""
+
 WORDING = Template("Risk desk: $changed of $count findings; altered: $altered of the last $reviews.")
 FIRST = 60
 RULES = [
@@ -201,15 +203,20 @@ def by_structure(texts: list[str], train: Array, test: Array, labels: Array) -> 
 Guess = Callable[[list[str], Array, Array, Array], Array]
 
 
-def accuracy(worlds: list[World], guess: Guess) -> tuple[float, float]:
-    """Out-of-sample accuracy by world, folds split by world: mean, and half a 95 % interval over worlds."""
+def accuracy(known: list[World], fresh: list[World], guess: Guess) -> tuple[float, float]:
+    """Accuracy on fresh worlds of what was learned on the known ones: mean, and half a 95 % interval over fresh worlds.
+
+    No world is used for both. Under cross-validation the worlds judged would have taught the judge of the others: two
+    that are alike by chance are then both judged rightly, and an interval over worlds is too narrow by a factor of
+    about the root of two (Bengio & Grandvalet 2004: the variance of k folds cannot be estimated from them).
+    """
+    worlds = [*known, *fresh]
     texts = [text for each in worlds for text in (*each.true, *each.placebo)]
-    labels = np.concatenate([np.repeat([1, 0], len(each.true)) for each in worlds])
-    groups = np.concatenate([np.full(2 * len(each.true), i) for i, each in enumerate(worlds)])
-    right = np.zeros(len(labels))
-    for train, test in GroupKFold(5).split(labels, groups=groups):
-        right[test] = guess(texts, train, test, labels) == labels[test]
-    each = np.array([right[groups == i].mean() for i in range(len(worlds))])
+    labels = np.concatenate([np.repeat([1, 0], [len(each.true), len(each.placebo)]) for each in worlds])
+    groups = np.repeat(np.arange(len(worlds)), [len(each.true) + len(each.placebo) for each in worlds])
+    train, test = np.flatnonzero(groups < len(known)), np.flatnonzero(groups >= len(known))
+    right = guess(texts, train, test, labels) == labels[test]
+    each = np.array([right[groups[test] == i].mean() for i in range(len(known), len(worlds))])
     return float(each.mean()), float(1.96 * each.std(ddof=1) / np.sqrt(len(each)))
 
 
@@ -219,29 +226,28 @@ AGENTS = ("organism-stubborn", "organism-obedient", "organism-momentum", "organi
 @pytest.mark.parametrize(("name", "guess"), [(AGENTS[0], by_structure), (AGENTS[1], by_words)])
 def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told(name: str, guess: Guess) -> None:
     """Few worlds, wide interval: the full size is below."""
-    mean, half = accuracy([world(number, 30, name) for number in range(20)], guess)
+    worlds = [world(number, 30, name) for number in range(40)]
+    mean, half = accuracy(worlds[20:], worlds[:20], guess)
     assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
 
 
-KNOWN = 0.02
-"""By so much at most a placebo is known to be told apart more often than by chance: `docs/feedback.md`."""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("guess", [by_words, by_structure])
 @pytest.mark.parametrize("name", AGENTS)
-def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str, guess: Guess) -> None:
-    mean, half = accuracy([world(number, 60, name) for number in range(120)], guess)
-    print(f"{name}, {guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = 120 worlds of 60 decisions")
-    assert mean - half <= 0.5 + KNOWN, f"accuracy {mean:.3f} ± {half:.3f} over 120 worlds"
+def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str) -> None:
+    worlds = [world(number, 60, name) for number in range(2 * MANY)]
+    for guess in (by_words, by_structure):
+        mean, half = accuracy(worlds[MANY:], worlds[:MANY], guess)
+        print(f"{name}, {guess.__name__}: accuracy {mean:.3f} ± {half:.3f} (95 %), n = {MANY} worlds of 60 decisions")
+        assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over {MANY} worlds"
 
 
 @pytest.mark.parametrize("guess", [by_words, pytest.param(by_structure, marks=pytest.mark.slow)])
 def test_the_classifiers_are_not_blind(guess: Guess) -> None:
     """The same classifiers know a lie that always tells of less than there was."""
-    worlds = [world(number, 30) for number in range(15)]
+    worlds = [world(number, 30) for number in range(30)]
     clear = [teller("false-audit:all-clear", walk(1, n=3), 0).tell(s.report).text or "" for s in worlds[0].steps]
-    mean, half = accuracy([each._replace(placebo=clear) for each in worlds], guess)
+    lied = [each._replace(placebo=clear) for each in worlds]
+    mean, half = accuracy(lied[15:], lied[:15], guess)
     assert mean - half > 0.6
 
 
@@ -280,7 +286,8 @@ def test_a_placebo_says_nothing_about_which_symbols_break_a_limit_at_any_lag(wor
 @pytest.mark.slow
 def test_donors_of_many_kinds_would_give_the_placebo_of_an_organism_away() -> None:
     """Which is why an organism has donors like itself; a model has not."""
-    mean, half = accuracy([world(number, 30, "organism-momentum", alike=False) for number in range(20)], by_structure)
+    worlds = [world(number, 30, "organism-momentum", alike=False) for number in range(40)]
+    mean, half = accuracy(worlds[20:], worlds[:20], by_structure)
     assert mean - half > 0.6, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
 
 

@@ -149,5 +149,5 @@ def _scaled(panel: Panel, first: int, design: Design) -> Design:
         market=design.market * scale,
         sector=design.sector * scale,
         residual=design.residual * scale,
-        turnover=(middle * 0.4, middle * 2.0),
+        turnover=(middle / 5**0.5, middle * 5**0.5),  # with the same in the middle
     )
