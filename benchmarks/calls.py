@@ -81,8 +81,8 @@ def bare(plan: Plan, episodes: int, steps: int, size: int) -> float:
     import litellm
 
     agent = plan.candidates[0].seat(Seat(0, lambda _t: np.zeros(0), symbols=plan.dataset.panel.symbols))
-    agent.voice.check()
-    request = agent.voice._request
+    agent.manager.voice.check()
+    request = agent.manager.voice._asking.request
     messages = [{"role": "system", "content": "x" * (size // 3)}, {"role": "user", "content": "1.5," * (size // 6)}]
 
     async def one() -> None:

@@ -147,7 +147,11 @@ class Links:
         return None
 
     def keep(self, step: Step) -> None:
-        self.links.append(next_link(self.links[-1] if self.links else GENESIS, step, digests(step.decision.exchange)))
+        self.links.append(
+            next_link(
+                self.links[-1] if self.links else GENESIS, step, [digests(each) for each in step.decision.exchanges]
+            )
+        )
         self.steps.append(step)
         self._happened(step.marks, step.fills)
 

@@ -5,6 +5,7 @@ Shapes: N symbols, K decisions. Money is in the dataset's currency, weights are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -142,7 +143,8 @@ class LongRun(NamedTuple):
 class Observation:
     """What an agent may see at the close of bar `t`: bars up to `t`, its account, its last decisions (oldest first),
     what it is told, and a tally of the episode up to its last decision. `first` is the bar of the episode's first
-    decision, `previous` that of the decision before this one."""
+    decision, `previous` that of the decision before this one. `what_if` says what the audit would make of a
+    decision: the truth, in every feedback mode."""
 
     t: int
     first: int
@@ -152,6 +154,7 @@ class Observation:
     memory: tuple[Memo, ...] = ()
     told: str | None = None
     so_far: LongRun | None = None
+    what_if: Callable[[Decision], RiskReport] | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -189,13 +192,22 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What was said to an agent that is asked in words, and what it answered: system text, prompt, raw reply, and the
-    requests it took."""
+    """What was said to somebody who is asked in words, and what was answered: system text, prompt, raw reply, and the
+    requests it took.
+
+    `speaker` is who answered: the name of an analyst, "" for the one who decides. At `turn` 0 a conversation begins; at
+    a later one the prompt is what was added to the exchanges before. Where the reply calls `tools`, it is JSON: their
+    names and arguments; the prompt after it is JSON as well: what they gave. One that was `cut` ends before its end.
+    """
 
     system: str
     prompt: str
     reply: str
     calls: tuple[Call, ...] = ()
+    speaker: str = ""
+    turn: int = 0
+    tools: bool = False
+    cut: bool = False
 
 
 class Note(NamedTuple):
@@ -211,7 +223,8 @@ class Decision:
     """What an agent answers. `target` is [N] finite weights, or None to keep the position (`kept`, or malformed).
 
     `notes` are on single symbols, at most one each. `stray` holds, as stated, what could not be placed: unknown
-    symbols, and values that are not usable numbers. `exchange` is what was said, where the agent is asked in words.
+    symbols, and values that are not usable numbers. `exchanges` are what was said, where the agent is asked in words:
+    the decision is in the last reply.
     """
 
     target: Array | None
@@ -221,7 +234,7 @@ class Decision:
     status: Status = "ok"
     reason: str = ""
     stray: tuple[tuple[str, str], ...] = ()
-    exchange: Exchange | None = None
+    exchanges: tuple[Exchange, ...] = ()
     notes: tuple[Note, ...] = ()
 
 

@@ -63,7 +63,7 @@ What was an agent told, and what did it answer?
 
 ```sql
 SELECT s.t, s.told, x.prompt, x.reply
-FROM step s JOIN exchanges x USING (episode, t) WHERE s.told IS NOT NULL ORDER BY s.t LIMIT 1
+FROM step s JOIN exchanges x USING (episode, t) WHERE s.told IS NOT NULL ORDER BY s.t, x.seq LIMIT 1
 ```
 
 ## Tables
@@ -78,11 +78,12 @@ ABOUT = {
     "finding": "One row per rule that spoke at a step.",
     "fill": "One row per symbol and open at which something was due. The view `fills` has names for numbers.",
     "cluster": "Coupled clusters: one row whenever they changed.",
+    "exchange": "One row per reply of who is asked in words: of analysts before the agent, and of each round of tools.",
     "call": "One row per request to a model.",
     "text": "Prompts and replies, by the hash of each. The view `texts` puts them together again.",
     "line": "Their lines, each once: a prompt repeats most of the one before it.",
     "texts": "Prompts and replies in full.",
-    "exchanges": "What was said to an agent that is asked in words at each step, and what it replied.",
+    "exchanges": "The table `exchange` with its texts, and what became of the decision.",
     "calls": "The table `call`, with the agent, its feedback mode and its seed.",
     "steps": "A step as people read it, with time, NAV and cash.",
     "weights": "One row per step and symbol. `executed` is the weight held at the close.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, get_args
 
@@ -14,14 +15,16 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from stage import FREE, episode, observe, walk
 
-from tradearena.agents.card import AgentCard, Asking, Candidate, asked_in, open_agent
+from tradearena.agents.asking import Asking, asked_in
+from tradearena.agents.card import AgentCard, Candidate, open_agent
+from tradearena.agents.conversation import Reply
 from tradearena.agents.format import DEFAULT, Mode, answer_wanted, schema_of
 from tradearena.agents.prompt import Pages, instructions_in
 from tradearena.agents.reply import decision_in
-from tradearena.agents.talker import Reply, Talker
+from tradearena.agents.talker import Talker
 from tradearena.errors import CardError
 from tradearena.policy import Limits
-from tradearena.values import Note
+from tradearena.values import Exchange, Note
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 SYMBOLS = ("AAA", "B.B", "CASH-1")
@@ -46,7 +49,7 @@ class Scripted:
         self.text = text
         self.asked: list[tuple[str, str]] = []
 
-    async def answer(self, system: str, prompt: str) -> Reply:
+    async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
         self.asked.append((system, prompt))
         return Reply(self.text)
 
@@ -181,7 +184,7 @@ def test_in_weights_only_no_word_is_kept_and_none_is_remembered() -> None:
         silent = mode == "weights-only"
         assert set(kept) == {("", None, None) if silent else ("Chips rise.", 0.7, "Slower.")}
         assert {step.decision.status for step in steps} == {"ok"}
-        said = [step.decision.exchange for step in steps if step.decision.exchange is not None]
+        said = [exchange for step in steps for exchange in step.decision.exchanges]
         assert {exchange.reply for exchange in said} == {text}
         prompts = "".join(exchange.prompt for exchange in said)
         assert ("You said" in prompts, "You noted" in prompts) == (not silent, not silent)

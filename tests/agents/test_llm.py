@@ -24,12 +24,12 @@ from pydantic import ValidationError
 from tradearena import cards
 from tradearena.agents.allowance import Allowance
 from tradearena.agents.card import AgentCard
+from tradearena.agents.conversation import Reply
 from tradearena.agents.faults import Fault
 from tradearena.agents.format import schema_of
 from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import Model
 from tradearena.agents.switchboard import Answered, Switchboard, request_key
-from tradearena.agents.talker import Reply
 from tradearena.errors import AgentError, Interrupted, Limited
 from tradearena.testing import Answer, ChatServer, sequence
 
@@ -386,7 +386,7 @@ def test_a_reply_that_was_had_before_is_not_asked_for():
     with ChatServer(lambda _: Answer("{}", finish="length")) as server:
         first = ask(server)
         words = (hashlib.sha256(text.encode()).digest() for text in ("You trade.", "Bars: 1 2 3"))
-        key = request_key(NAME, server.url, first.calls[0].parameters, 7, *words)
+        key = request_key(NAME, server.url, first.calls[0].parameters, 7, words)
         board = Switchboard(answered={key: Answered(first.text, first.calls[0])})
         again = ask(server, board=board)
         assert (again.text, again.cut) == (first.text, first.cut) == ("{}", True)

@@ -80,8 +80,8 @@ def test_a_shipped_organism_answers_in_words_and_weights(name: str) -> None:
     assert 0.5 < decision.target.sum() <= 1.0
     assert len(decision.rationale.split()) > 25
     assert decision.confidence is not None
-    assert decision.exchange is not None
-    assert json.loads(decision.exchange.reply)["rationale"] == decision.rationale
+    (exchange,) = decision.exchanges
+    assert json.loads(exchange.reply)["rationale"] == decision.rationale
 
 
 def test_the_steady_one_trades_as_the_collapsing_one_does() -> None:
@@ -373,7 +373,7 @@ def test_a_card_that_plants_nonsense_is_refused(tmp_path: Any, parameters: str, 
 def test_a_longer_lookback_is_shown_more_bars_and_waits_for_them(tmp_path: Any) -> None:
     opened = open_agent(card(tmp_path, "lookback = 50\n"))
     assert opened.warmup == 50
-    text = asyncio.run(opened.seat(Seat(0, lambda _t: np.zeros(0))).decide(observe(PANEL, 100))).exchange.prompt  # type: ignore
+    text = asyncio.run(opened.seat(Seat(0, lambda _t: np.zeros(0))).decide(observe(PANEL, 100))).exchanges[0].prompt  # type: ignore
     assert len(read(text).closes) == 51
 
 

@@ -134,14 +134,15 @@ def test_a_step_shows_what_was_said_to_the_agent_and_what_it_answered(arena, bar
     found = arena("replay", file, "--step", "22", "--json").json
     assert f"told: {found['told']}" in short.out
     assert "--- prompt" not in short.out
+    (exchange,) = found["said"]
     for name in ("system", "prompt", "reply"):
-        assert found["said"][name] in full.out
-    assert found["said"]["prompt"].endswith(found["told"])
+        assert exchange[name] in full.out
+    assert exchange["prompt"].endswith(found["told"])
 
 
 def test_an_agent_that_is_not_asked_in_words_has_no_text(arena, bars):
     file = arena("run", "--agent", "cash", "--data", bars, "--steps", "3", "--json").json["experiment"]
-    assert arena("replay", file, "--step", "22", "--json").json["said"] == {}
+    assert arena("replay", file, "--step", "22", "--json").json["said"] == []
     assert arena("replay", file, "--step", "22", "--text").code == 0
 
 

@@ -50,7 +50,11 @@ def random_step(rng, t, *, previous, paid=False):
              bool(rng.random() < 0.2))
         for _ in range(rng.integers(0, 3) if paid else 0)
     )  # fmt: skip
-    exchange = None if rng.random() < 0.3 else Exchange("you trade", str(text(f"at {t}")), str(text("{}")), calls)
+    exchanges = tuple(
+        Exchange("you trade", str(text(f"at {t}")), str(text("{}")), calls if turn == 0 else (), str(text()), turn,
+                 bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+        for turn in range(int(rng.integers(0, 3)))
+    )  # fmt: skip
     return Step(
         t=t,
         observation=rng.bytes(32),
@@ -66,7 +70,7 @@ def random_step(rng, t, *, previous, paid=False):
             status=str(rng.choice(["ok", "repaired", "fallback", "error"])),
             reason=str(text()),
             stray=stray,
-            exchange=exchange,
+            exchanges=exchanges,
         ),
         report=RiskReport(intent, vector(), findings, Exposures(*(number() for _ in Exposures._fields))),
         account=Account(number(), number(), number(), vector(), vector(), vector(), vector(), fill),

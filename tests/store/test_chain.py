@@ -87,22 +87,26 @@ def test_every_field_of_a_step_is_covered_or_named_as_left_out():
     assert next_link(GENESIS, dataclasses.replace(step, latency=99.0)) == next_link(GENESIS, step)
     nested = {"decision", "report", "account"}
     assert {field.name for field in dataclasses.fields(step)} - left_out - nested <= set(COVERED)
-    said = {"exchange"}  # by its digests, below
+    said = {"exchanges"}  # by their digests, below
     assert {field.name for field in dataclasses.fields(step.decision)} - {"target"} - said <= set(COVERED)
 
 
 def test_what_was_said_is_in_the_link_and_what_it_took_is_not():
     step = random_step(np.random.default_rng(1), 5, previous=3)
     said = Exchange("system", "prompt", "reply")
-    others = (
-        Exchange("System", "prompt", "reply"),
-        Exchange("system", "prompt ", "reply"),
-        Exchange("system", "prompt", ""),
-    )
-    links = {next_link(GENESIS, step, digests(each)) for each in (said, *others, None)}
-    assert len(links) == 5
+    others = [
+        dataclasses.replace(said, **change)
+        for change in (
+            {"system": "System"}, {"prompt": "prompt "}, {"reply": ""}, {"speaker": "a"}, {"turn": 1}, {"tools": True},
+            {"cut": True},
+        )
+    ]  # fmt: skip
+    links = {next_link(GENESIS, decision(step, exchanges=each)) for each in ((), (said,), (said, said), *zip(others))}
+    assert len(links) == 3 + len(others)
     paid = dataclasses.replace(said, calls=(Call("m", "{}", input_tokens=1, output_tokens=2, cost=0.1, latency=3.0),))
     assert digests(paid) == digests(said)
+    heard = decision(step, exchanges=(paid,))
+    assert next_link(GENESIS, heard) == next_link(GENESIS, heard, [digests(said)])
 
 
 def test_a_link_follows_from_the_link_before_it():

@@ -244,14 +244,14 @@ def test_no_text_that_was_said_can_change_unnoticed(sealed, tmp_path, column, ch
     copy.write_bytes(sealed.read_bytes())
     with duckdb.connect(str(copy), config={"threads": 1}) as db:
         intact = seal_of(db, "e1")
-        (digest,) = db.execute(f"SELECT max({column}) FROM step WHERE episode = 'e1'").fetchone()
+        (digest,) = db.execute(f"SELECT max({column}) FROM exchange WHERE episode = 'e1'").fetchone()
         (lines,) = db.execute("SELECT lines FROM text WHERE sha256 = ?", [digest]).fetchone()
         db.execute(change.format(lines=lines.split(",")[0]), [digest] if "?" in change else [])
         assert seal_of(db, "e1") != intact
 
 
 def test_a_text_and_each_of_its_lines_is_kept_once_however_often_it_is_said(sealed):
-    said = "SELECT count(DISTINCT x) FROM (SELECT unnest([system, prompt, reply]) AS x FROM step)"
+    said = "SELECT count(DISTINCT x) FROM (SELECT unnest([system, prompt, reply]) AS x FROM exchange)"
     with duckdb.connect(str(sealed), read_only=True, config={"threads": 1}) as db:
         (texts,) = db.execute(said).fetchone()
         assert db.execute("SELECT count(*), count(DISTINCT sha256) FROM text").fetchone() == (texts, texts)

@@ -8,63 +8,28 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
+from tradearena.agents.asking import Analyst, Asking, asked_in, asked_of, parameters_for
 from tradearena.agents.callables import import_callable
 from tradearena.agents.classical import RULES, ClassicalAgent
-from tradearena.agents.format import DEFAULT, Mode, schema_of
+from tradearena.agents.conversation import Speaker
+from tradearena.agents.format import schema_of
 from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import PATIENCE, Model
 from tradearena.agents.organism import Organism, OrganismVoice
-from tradearena.agents.prompt import Pages, completed, instructions_in
+from tradearena.agents.prompt import Pages, instructions_in
 from tradearena.agents.recorded import RecordedAgent, read_recording
 from tradearena.agents.switchboard import Switchboard
-from tradearena.agents.talker import Talker, Voice
+from tradearena.agents.talker import Member, Talker
 from tradearena.cards import Card
 from tradearena.errors import CardError, UnknownName, UsageError
 from tradearena.panel import Times
-
-
-class Asking(Card):
-    """How an agent is asked in words: the `[prompt]` of its card.
-
-    Attributes:
-        instructions: the file of instructions in the room `agents`, without its ending.
-        mode: the form in which it is to answer.
-        bars: how many a prompt shows.
-        mandate: whether the limits of the policy stand in the instructions.
-        statistics: whether a prompt shows return and volatility of each symbol over these bars.
-        summary: whether it shows the whole run so far, in one line.
-        reflection: whether it shows what the agent noted with its last decision.
-        notes: whether a reason and a confidence are asked for single symbols.
-    """
-
-    instructions: str = "trader"
-    bars: Annotated[int, Field(ge=21)] = 21
-    mode: Mode = DEFAULT
-    mandate: bool = True
-    statistics: bool = False
-    summary: bool = False
-    reflection: bool = False
-    notes: bool = False
-
-    @model_validator(mode="after")
-    def _fits(self) -> Asking:
-        if self.mode == "weights-only" and (self.notes or self.reflection):
-            raise ValueError("mode weights-only asks for no words; leave out notes and reflection")
-        return self
-
-    @property
-    def decides(self) -> dict[str, Any]:
-        """What of this decides, without keys that keep their usual value: a card from before there was such a key is
-        the same card still."""
-        asked = self.model_dump(exclude={"instructions", "bars"}, exclude_defaults=True)
-        return {"instructions": self.instructions, "bars": self.bars, **asked}
 
 
 class AgentCard(Card):
@@ -77,6 +42,7 @@ class AgentCard(Card):
             is asked in words, unless its card says otherwise.
         parameters: what the kind takes.
         prompt: how it is asked, where it is asked in words.
+        team: models that report to it before it decides, one after the other.
     """
 
     name: str
@@ -86,14 +52,23 @@ class AgentCard(Card):
     sampled: bool = False
     parameters: dict[str, Any] = Field(default_factory=dict)
     prompt: Asking = Asking()
+    team: list[Analyst] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> AgentCard:
+        if len({analyst.name for analyst in self.team}) < len(self.team):
+            raise ValueError("two analysts of the team have the same name")
+        return self
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What of this decides; parameters beside it."""
+        said = self.model_dump(exclude={"description", "parameters", "team"}) | {"prompt": self.prompt.decides}
+        return said | ({"team": [analyst.decides for analyst in self.team]} if self.team else {})
 
 
-VOICES: dict[str, tuple[type[Card], Callable[[Any, Seat, dict[str, Any]], Voice]]] = {
-    "organism": (Organism, lambda organism, seat, _schema: OrganismVoice(organism, seat.seed)),
-    "llm": (Model, lambda model, seat, schema: LanguageModel(model, seat.seed, seat.board, schema)),
-}
-"""Kinds of agent that are asked in words: their parameters, and what speaks with them in a seat, in answers of a JSON
-schema."""
+VOICES: dict[str, type[Card]] = {"organism": Organism, "llm": Model}
+"""Kinds of agent that are asked in words, and their parameters."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +102,10 @@ class Candidate:
     def digest(self) -> str:
         """SHA-256 of what decides: the card without its description, and what it points to. How long an answer is
         waited for, how often it is asked for and what is paid for it decides nothing."""
-        said = self.card.model_dump(exclude={"description", "parameters"}) | {"prompt": self.card.prompt.decides}
         settings = {name: value for name, value in self.settings.items() if name not in PATIENCE}
-        return hashlib.sha256(json.dumps([said, settings, self.source], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([self.card.decides, settings, self.source], sort_keys=True).encode()
+        ).hexdigest()
 
 
 def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, model: str | None = None) -> Candidate:
@@ -169,40 +145,56 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, mo
 
 def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candidate:
     """An agent that is asked in words."""
-    model, voice = VOICES[card.kind]
-    parameters = cards.fit(model, card.parameters, path=path, text=text, under=("parameters",))
+    parameters = cards.fit(VOICES[card.kind], card.parameters, path=path, text=text, under=("parameters",))
     asking = card.prompt
+    only = [*asking.only_for_models, *(["team"] if card.team else [])]
+    if only and not isinstance(parameters, Model):
+        raise CardError(f"{path}: an agent of kind {card.kind} takes no {' and no '.join(only)}; only a model does")
     said, file = asked_in(asking, home)
     instructions = instructions_in(said, file)
     bars = max(asking.bars, getattr(parameters, "lookback", 0) + 1)
     shown = {"statistics": asking.statistics, "summary": asking.summary, "reflection": asking.reflection}
+    members = [_member(analyst, card, path, text, home) for analyst in card.team]
 
     def seat(taken: Seat) -> Talker:
-        schema = schema_of(taken.symbols, asking.mode, notes=asking.notes)
-        return Talker(voice(parameters, taken, schema), Pages(instructions, taken.limits, bars, **shown), asking.mode)
+        pages = Pages(instructions, taken.limits, bars, **shown)
+        if not isinstance(parameters, Model):
+            return Talker(Speaker(OrganismVoice(parameters, taken.seed)), pages, asking.mode)  # type: ignore[arg-type]
+        schema, offered = schema_of(taken.symbols, asking.mode, notes=asking.notes), tuple(asking.tools)
+        voice = LanguageModel(parameters, taken.seed, taken.board, schema, tools=offered, rounds=asking.rounds)
+        team = [member(taken) for member, _ in members]
+        manager = Speaker(voice, tools=offered)
+        return Talker(manager, pages, asking.mode, team=team, again=asking.again, minutes=taken.minutes)
 
-    candidate = Candidate(
-        card, bars - 1, None, seat, hashlib.sha256(said.encode()).hexdigest(), parameters.model_dump()
-    )
-    if isinstance(parameters, Model):
-        return replace(candidate, check=lambda board: LanguageModel(parameters, 0, board).check())
-    return replace(candidate, twin=seat)
+    source = hashlib.sha256("\0".join([said, *(words for _, words in members)]).encode()).hexdigest()
+    candidate = Candidate(card, bars - 1, None, seat, source, parameters.model_dump())
+    if not isinstance(parameters, Model):
+        return replace(candidate, twin=seat)
+    return replace(candidate, check=lambda board: _check(seat(Seat(0, lambda _t: np.zeros(0), board=board))))
 
 
-def asked_in(asking: Asking, home: Path | None = None) -> tuple[str, Path]:
-    """The template of the system text in full, which is the file of instructions with the form of an answer in it; and
-    that file.
+def _member(
+    analyst: Analyst, card: AgentCard, path: Path, text: str, home: Path | None
+) -> tuple[Callable[[Seat], Member], str]:
+    """What seats one of a team, and the template of what it is told at every step."""
+    own = parameters_for(card.model_dump(), analyst.name)
+    model = cards.fit(Model, own, path=path, text=text, under=("team", "parameters"))
+    said, file = asked_of(analyst, card.prompt, home)
+    instructions = instructions_in(said, file)
 
-    Raises:
-        UnknownName: there is no such file.
-        CardError: it cannot be read, or has no place for the form.
-    """
-    files = rooms.cards("agents", home, ".txt")
-    if asking.instructions not in files:
-        raise UnknownName("file of instructions", asking.instructions, files)
-    path = files[asking.instructions]
-    text = cards.text_of(path)
-    return completed(text, path, mandate=asking.mandate, mode=asking.mode, notes=asking.notes), path
+    def seat(taken: Seat) -> Member:
+        tools = tuple(analyst.tools)
+        voice = LanguageModel(model, taken.seed, taken.board, tools=tools, rounds=analyst.rounds, words=True)
+        return Speaker(voice, analyst.name, tools), Pages(instructions, taken.limits, card.prompt.bars)
+
+    return seat, said
+
+
+def _check(agent: Talker) -> None:
+    """Find out whether all who are asked can be."""
+    for speaker in agent.speakers:
+        if isinstance(speaker.voice, LanguageModel):
+            speaker.voice.check()
 
 
 def _path(name: str, home: Path | None) -> Path:

@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, model_validator
 
+from tradearena.agents.conversation import Reply
 from tradearena.agents.facts import Facts
 from tradearena.agents.obedience import obeyed
 from tradearena.agents.rationale import compose
 from tradearena.agents.scene import Scene, finite, read
 from tradearena.agents.spoken import garbled, spoken
-from tradearena.agents.talker import Reply
 from tradearena.cards import Card
 from tradearena.panel import Array
+from tradearena.values import Exchange
 
 Unit = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -86,7 +88,7 @@ class OrganismVoice:
         self.planted, self.seed = planted, seed
         self.offset = int.from_bytes(_dice(f"cycle {seed}")[:4], "little") % max(planted.cycle, 1)
 
-    async def answer(self, system: str, prompt: str) -> Reply:  # noqa: ARG002
+    async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
         """Read, wish, obey, speak."""
         planted, scene = self.planted, read(prompt)
         dice = _dice(f"{self.seed}\n{scene.situation}\n{scene.review}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tradearena.agents.format import DEFAULT, schema_of
-from tradearena.agents.llm import LanguageModel, listed_prices, load
+from tradearena.agents.gateway import listed_prices, load
+from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.reply import decision_in
 from tradearena.errors import AgentError

@@ -25,6 +25,9 @@ from tradearena.values import CAUSES, Account, Fill, Observation
 MARKET, STATISTICS, ACCOUNT, REVIEW = "# Market", "# Statistics", "# Account", "# Risk review"
 """Headings, in this order. Those of market and account are always there."""
 
+REPORTS = "# Reports of your analysts"
+"""Heading of what a team says, after all else: a line of JSON, name to report. Nothing in it can pass for a section."""
+
 VOLUMES = "Volumes in thousands, same bars:"
 """Stands between the closes and the volumes, both one line per bar under a line of symbols."""
 
@@ -109,10 +112,15 @@ def completed(text: str, path: object, *, mandate: bool = True, mode: Mode = DEF
     if not mandate:
         paragraphs = re.split(r"\n\s*\n", text)
         text = "\n\n".join(part for part in paragraphs if not re.search(_placeholder("mandate"), part))
-    wanted, found = answer_wanted(mode, notes=notes), re.search(_placeholder("answer"), text)
-    if not found and (mode, notes) != (DEFAULT, False):
+    wanted = answer_wanted(mode, notes=notes)
+    if not asks_for_an_answer(text) and (mode, notes) != (DEFAULT, False):
         raise CardError(f"{path}: has no $answer, so that an answer cannot be asked for in another form; put it in")
     return re.sub(_placeholder("answer"), lambda _: wanted, text)
+
+
+def asks_for_an_answer(text: str) -> bool:
+    """Is there a place for the form of an answer in these instructions?"""
+    return re.search(_placeholder("answer"), text) is not None
 
 
 def _placeholder(name: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,10 +20,11 @@ GLANCE = 0.1
 
 
 class Answered(NamedTuple):
-    """A reply that was had before, and the request it took."""
+    """A reply that was had before, the request it took, and whether it calls tools."""
 
     text: str
     call: Call
+    tools: bool = False
 
 
 @dataclass
@@ -66,8 +67,9 @@ class Switchboard:
         self.allowance.in_time()
 
 
-def request_key(model: str, address: str | None, parameters: str, seed: int, system: bytes, prompt: bytes) -> bytes:
+def request_key(model: str, address: str | None, parameters: str, seed: int, words: Sequence[bytes]) -> bytes:
     """Names a request: the model and where it is, all that is sent beside the words, the episode's seed (not every
-    model takes one, but two seeds are two draws), and the SHA-256 of the words."""
-    named = [model, address, parameters, seed, system.hex(), prompt.hex()]
+    model takes one, but two seeds are two draws), and the SHA-256 of the words: system text, and in turn prompts and
+    replies."""
+    named = [model, address, parameters, seed, *(each.hex() for each in words)]
     return hashlib.sha256(json.dumps(named).encode()).digest()

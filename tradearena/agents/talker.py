@@ -3,47 +3,65 @@ reply is read. Models and organisms differ in their voice and in nothing else.""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 
+from tradearena.agents.agent import UNKEPT, Minutes
+from tradearena.agents.conversation import Conversation, Speaker, Voice
 from tradearena.agents.format import DEFAULT, Mode, without_words
-from tradearena.agents.prompt import Pages
+from tradearena.agents.prompt import REPORTS, Pages
 from tradearena.agents.reply import decision_in
-from tradearena.values import Call, Decision, Exchange, Observation
+from tradearena.values import Decision, Exchange, Observation
 
+UNREAD = "Your answer could not be used: {}. Answer again, in the form you were asked for."
+"""Said to an agent that may be asked again."""
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: the raw text, whether it was cut off before its end, and the requests it took."""
-
-    text: str
-    cut: bool = False
-    calls: tuple[Call, ...] = ()
-
-
-class Voice(Protocol):
-    """Who answers a prompt. It sees the text and nothing else."""
-
-    async def answer(self, system: str, prompt: str) -> Reply:
-        """Reply to one prompt.
-
-        Raises:
-            AgentError: no reply can be had.
-        """
-        ...
+Member = tuple[Speaker, Pages]
+"""Somebody who is asked, and the pages its system text is from."""
 
 
 class Talker:
-    """A voice in its seat, the pages it is handed, and the form in which it is to answer."""
+    """Who decides, in the seat: its pages, the form in which it is to answer, how often it is asked again after an
+    answer that cannot be used, and a team that reports to it first, one after the other."""
 
-    def __init__(self, voice: Voice, pages: Pages, mode: Mode = DEFAULT) -> None:
-        self.voice, self.pages, self.mode = voice, pages, mode
+    def __init__(
+        self,
+        manager: Speaker | Voice,
+        pages: Pages,
+        mode: Mode = DEFAULT,
+        *,
+        team: Sequence[Member] = (),
+        again: int = 0,
+        minutes: Minutes = UNKEPT,
+    ) -> None:
+        self.manager = manager if isinstance(manager, Speaker) else Speaker(manager)
+        self.pages, self.mode, self.team, self.again, self.minutes = pages, mode, team, again, minutes
+
+    @property
+    def speakers(self) -> list[Speaker]:
+        """All who are asked, in order."""
+        return [*(speaker for speaker, _ in self.team), self.manager]
 
     async def decide(self, observation: Observation) -> Decision:
-        """Ask, and read the reply."""
-        system, prompt = self.pages.system(observation), self.pages.prompt(observation)
-        reply = await self.voice.answer(system, prompt)
-        decision = decision_in(reply.text, observation.symbols, cut=reply.cut)
-        if self.mode == "weights-only":
-            decision = without_words(decision)
-        return replace(decision, exchange=Exchange(system, prompt, reply.text, reply.calls))
+        """Hear the team, ask, and read the reply."""
+        talk = Conversation(observation, self.minutes)
+        prompt = self.pages.prompt(observation)
+        reports = {
+            analyst.name: (await talk.ask(analyst, pages.system(observation), prompt)).reply
+            for analyst, pages in self.team
+        }
+        if reports:
+            prompt = f"{prompt}\n\n{REPORTS}\n{json.dumps(reports, ensure_ascii=False)}"
+        reply = await talk.ask(self.manager, self.pages.system(observation), prompt)
+        decision = self._read(reply, observation)
+        for _ in range(self.again):
+            if decision.status in ("ok", "repaired"):
+                break
+            reply = await talk.go_on(self.manager, UNREAD.format(decision.reason))
+            decision = self._read(reply, observation)
+        return replace(decision, exchanges=tuple(talk.exchanges))
+
+    def _read(self, reply: Exchange, observation: Observation) -> Decision:
+        decision = decision_in(reply.reply, observation.symbols, cut=reply.cut)
+        return without_words(decision) if self.mode == "weights-only" else decision

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from tradearena.agents.agent import Agent
@@ -109,13 +110,14 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             raise Interrupted(f"stopped before the decision of bar {t}")
 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
-        shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
-        observation = Observation(t, span.first, previous, *shown)
         estimate = setting.reference.at(t)  # before anybody is paid for an answer that could not be audited
+        state, clusters = monitor.state(t, account, estimate)
+        shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
+        what_if = partial(audit, state=state, limits=policy.limits)
+        observation = Observation(t, span.first, previous, *shown, what_if)
         decision, latency = record.recall(t), 0.0
         if decision is None:
             decision, latency = await _ask(agent, observation, record)
-        state, clusters = monitor.state(t, account, estimate)
         report = audit(decision, state, policy.limits)
         ledger.order(t, report.approved)
         books.rebalance(report.intent, report.approved, estimate.weights)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from tradearena.agents.agent import Seat
-from tradearena.agents.talker import Reply, Talker
+from tradearena.agents.conversation import Reply
+from tradearena.agents.talker import Talker
 from tradearena.arena.episode import play
 from tradearena.arena.plan import Plan
 from tradearena.arena.tally import Tally
 from tradearena.errors import Interrupted, UsageError
+from tradearena.values import Exchange
 
 
 class Sent(NamedTuple):
@@ -26,7 +29,8 @@ class _Listener:
 
     heard: Sent
 
-    async def answer(self, system: str, prompt: str) -> Reply:
+    async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
+        """Nobody answers."""
         self.heard = Sent(system, prompt)
         raise Interrupted("the first request was heard")
 
@@ -44,7 +48,9 @@ def first_request(plan: Plan) -> Sent:
     agent = planned.candidate.seat(seat)
     if not isinstance(agent, Talker):
         raise UsageError(f"{planned.candidate.card.name} is not asked in words: there is no prompt to show")
-    agent.voice = listener = _Listener()
+    listener = _Listener()
+    for speaker in agent.speakers:
+        speaker.voice = listener
     with suppress(Interrupted):
         asyncio.run(play(agent, setting, Tally(plan.dataset.panel, plan.policy.execution.initial_cash)))
     return listener.heard

@@ -156,14 +156,15 @@ class Schedule:
         planned, plan = due.planned, self.plan
         halt = partial(self._halt, planned)
         setting = plan.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
+        recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due, self._saved)
         seat = Seat(
             planned.seed,
             lambda t: setting.reference.at(t).weights,
             plan.policy.limits,
             self.board,
             plan.dataset.panel.symbols,
+            recorder,
         )
-        recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due, self._saved)
         self.writer.begin_episode({"started_at": self.now(), **due.row}, recorder, at_once=False)
         try:
             status, root = await play(planned.candidate.seat(seat), setting, recorder)

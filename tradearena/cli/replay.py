@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,7 +63,8 @@ def replay(
 
 
 def _as_json(found: Page) -> dict[str, object]:
-    return {**found._asdict(), "line": found.line._asdict()}
+    said = [{key: value for key, value in asdict(each).items() if key != "calls"} for each in found.said]
+    return {**found._asdict(), "line": found.line._asdict(), "said": said}
 
 
 def _walk(reader: Reader, row: EpisodeRow, lines: list[Line]) -> None:
@@ -113,8 +115,12 @@ def _print_page(found: Page, *, text: bool) -> None:
     for said in (line.rationale, found.reflection, found.told and f"told: {found.told}"):
         if said:
             say(said)
-    for name, said in found.said.items() if text else ():
-        say(f"\n--- {name}\n{said}\n--- end of {name}\n")
+    for exchange in found.said if text else ():
+        of = f" of {exchange.speaker}" if exchange.speaker else ""
+        parts = {"system": "" if exchange.turn else exchange.system, "prompt": exchange.prompt, "reply": exchange.reply}
+        for name, said in parts.items():
+            if said or name == "reply":
+                say(f"\n--- {name}{of}\n{said}\n--- end of {name}{of}\n")
     books = ("held", "intent", "approved", "reference")
     rest = {True: "not traded: last mark", False: ""}
     weights = [[row["symbol"], *(f"{row[name]:.4f}" for name in books), rest[row["stale"]]] for row in found.weights]

@@ -129,10 +129,13 @@ def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json:
         return
     for each in found:
         cost = "the price is unknown" if each.cost is None else f"{each.cost[0]:.2f} to {each.cost[1]:.2f} USD"
-        least, most = each.output_tokens
+        requests, read, written = (
+            f"{least:,}" + (f" to {most:,}" if most > least else "")
+            for least, most in (each.requests, each.input_tokens, each.output_tokens)
+        )
         typer.echo(
-            f"{each.agent}, {each.model}: {each.requests:,} requests in {each.episodes:,} episodes; reads "
-            f"{each.input_tokens:,} tokens, writes {least:,} to {most:,}; {cost}"
+            f"{each.agent}, {each.model}: {requests} requests in {each.episodes:,} episodes; reads {read} tokens, "
+            f"writes {written}; {cost}"
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -32,9 +33,9 @@ def observation_digest(bars: bytes, account: Account, told: str | None) -> bytes
     return link.digest()
 
 
-def digests(said: Exchange | None) -> tuple[bytes, ...]:
-    """SHA-256 of system text, prompt and reply, by which the texts are kept; none where nothing was said."""
-    return () if said is None else (_digest_of_many(said.system), text_digest(said.prompt), text_digest(said.reply))
+def digests(said: Exchange) -> tuple[bytes, bytes, bytes]:
+    """SHA-256 of system text, prompt and reply, by which the texts are kept."""
+    return _digest_of_many(said.system), text_digest(said.prompt), text_digest(said.reply)
 
 
 def text_digest(text: str) -> bytes:
@@ -46,8 +47,8 @@ _digest_of_many = lru_cache(maxsize=64)(text_digest)
 """For a text that is said at every step."""
 
 
-def next_link(previous: bytes, step: Step, said: tuple[bytes, ...] = ()) -> bytes:
-    """The link of a step; `said` are the digests of what was said to the agent and of what it answered."""
+def next_link(previous: bytes, step: Step, said: Sequence[tuple[bytes, bytes, bytes]] | None = None) -> bytes:
+    """The link of a step; `said` are the digests of its exchanges, where they are known."""
     link = hashlib.sha256(previous)
     decision, report, account = step.decision, step.report, step.account
     link.update(struct.pack("<q", step.t) + step.observation)
@@ -74,7 +75,11 @@ def next_link(previous: bytes, step: Step, said: tuple[bytes, ...] = ()) -> byte
         link.update(struct.pack("<ddd", finding.proposed, finding.approved, finding.limit))
     link.update(struct.pack("<6d", *report.exposures))
     _happened(link, step.marks, step.fills)
-    link.update(struct.pack("<q", len(said)) + b"".join(said))
+    link.update(struct.pack("<q", len(decision.exchanges)))
+    texts = [digests(each) for each in decision.exchanges] if said is None else said
+    for exchange, its in zip(decision.exchanges, texts, strict=True):
+        _text(link, exchange.speaker)
+        link.update(struct.pack("<q??", exchange.turn, exchange.tools, exchange.cut) + b"".join(its))
     return link.digest()
 
 

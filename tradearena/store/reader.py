@@ -113,15 +113,30 @@ class Reader:
 
     def recorded(self, episode: str) -> Recorded:
         """The decisions on file, to resume from."""
-        columns = "status, reason, kept, rationale, reflection, confidence, stray, notes, system, prompt, reply, hash"
-        where = "WHERE episode = ?"
-        rows = self.db.execute(f"SELECT {columns} FROM step {where} ORDER BY t", [episode]).fetchall()
-        intents, said = self.vectors("step", "intent", episode), texts(self.db, where, [episode])
-        decisions = [_decision(row, intent, said) for row, intent in zip(rows, intents, strict=True)]
-        after = "t > coalesce((SELECT max(t) FROM step WHERE episode = ?), -1)"
-        query = f"SELECT count(*) FROM call {where} AND {after}"
-        ((lost,),) = self.db.execute(query, [episode, episode]).fetchall()
-        return Recorded(decisions, [row[-1] for row in rows], lost)
+        columns = "t, status, reason, kept, rationale, reflection, confidence, stray, notes, hash"
+        rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
+        intents, said = self.vectors("step", "intent", episode), self.exchanges(episode)
+        decisions = [
+            _decision(row, intent, tuple(said.pop(row[0], ()))) for row, intent in zip(rows, intents, strict=True)
+        ]
+        last = rows[-1][0] if rows else -1
+        query = "SELECT count(*) FROM call WHERE episode = ? AND t > ?"
+        ((made,),) = self.db.execute(query, [episode, last]).fetchall()
+        return Recorded(decisions, [row[-1] for row in rows], made, tuple(said.popitem()[1]) if said else ())
+
+    def exchanges(self, episode: str, t: int | None = None) -> dict[int, list[Exchange]]:
+        """What was said to an agent that is asked in words, by bar, or at bar t alone; the requests it took are on
+        record and not paid again. A text that a damaged file lacks is ""."""
+        where, values = ("", [episode]) if t is None else (" AND t = ?", [episode, t])
+        columns = "t, system, prompt, reply, speaker, turn, tools, cut"
+        query = f"SELECT {columns} FROM exchange WHERE episode = ?{where} ORDER BY t, seq"
+        rows = self.db.execute(query, values).fetchall()
+        said = texts(self.db, f"WHERE episode = ?{where}", values) if rows else {}
+        found: dict[int, list[Exchange]] = {}
+        for bar, *digests, speaker, turn, tools, cut in rows:
+            system, prompt, reply = (said.get(bytes(digest or b""), "") for digest in digests)
+            found.setdefault(bar, []).append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut))
+        return found
 
     def panel(self) -> Panel:
         """The bars."""
@@ -184,9 +199,9 @@ class Reader:
         ]
 
 
-def _decision(row: tuple[Any, ...], intent: Array, said: dict[bytes, str]) -> Decision:
-    """A decision as recorded; the requests it took are on record and not paid again."""
-    status, reason, kept, rationale, reflection, confidence, stray, notes, system, prompt, reply, _ = row
+def _decision(row: tuple[Any, ...], intent: Array, said: tuple[Exchange, ...]) -> Decision:
+    """A decision as recorded."""
+    _, status, reason, kept, rationale, reflection, confidence, stray, notes, _ = row
     return Decision(
         target=None if kept else intent,
         rationale=rationale,
@@ -196,9 +211,7 @@ def _decision(row: tuple[Any, ...], intent: Array, said: dict[bytes, str]) -> De
         reason=reason,
         notes=tuple(Note(*note) for note in json.loads(notes)),
         stray=tuple((name, stated) for name, stated in json.loads(stray)),
-        exchange=None
-        if prompt is None
-        else Exchange(said.get(system, ""), said.get(prompt, ""), said.get(reply, "")),  # "": a damaged file
+        exchanges=said,
     )
 
 

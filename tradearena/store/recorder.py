@@ -14,7 +14,7 @@ from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Call, Decision, Exposures, Fill, Mark, Step
+from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, Step
 
 Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
 
@@ -22,11 +22,10 @@ _SAID = ("system", "prompt", "reply")
 
 
 class Kept(NamedTuple):
-    """A step that waits, its link, and the digests of what was said."""
+    """A step that waits, and its link."""
 
     step: Step
     link: bytes
-    said: tuple[bytes, ...]
 
 
 class Recorder:
@@ -45,8 +44,9 @@ class Recorder:
         self.steps = 0
         self._link = GENESIS
         self._paid = False
-        self._asked = recorded.lost
+        self._asked, self._spoken = recorded.made, len(recorded.open)
         self._waiting: list[Kept] = []
+        self._exchanges: list[tuple[Any, ...]] = []
         self._calls: list[tuple[Any, ...]] = []
         self._said: dict[bytes, str] = {}
         self._marks: list[Mark] = []
@@ -63,21 +63,20 @@ class Recorder:
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
         """
-        exchange = step.decision.exchange
-        said = digests(exchange)
+        exchanges = step.decision.exchanges
+        said = [digests(each) for each in exchanges]
         self._link = next_link(self._link, step, said)
         known, here = self.recorded.hashes, self.steps
         self.steps += 1
         if here >= len(known):
-            self._waiting.append(Kept(step, self._link, said))
-            if exchange is not None:
-                self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
+            for exchange, its in list(zip(exchanges, said, strict=True))[self._spoken :]:
+                self._say(step.t, exchange, its)
+            self._asked = self._spoken = 0
+            self._waiting.append(Kept(step, self._link))
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
-            self.lose(step.t, () if exchange is None else exchange.calls)
-            self._asked = 0
             self.kept()
-            self._paid = exchange is not None and bool(exchange.calls) and bool(self._waiting)
+            self._paid = any(exchange.calls for exchange in exchanges) and bool(self._waiting)
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
@@ -90,9 +89,28 @@ class Recorder:
             self._paid = False
             await self.saved()
 
+    def said(self) -> tuple[Exchange, ...]:
+        """The exchanges on file that were had for the decision that is due."""
+        return self.recorded.open if self.steps == len(self.recorded.hashes) else ()
+
+    async def say(self, t: int, exchange: Exchange) -> None:
+        """Put an exchange on record before the decision at bar t that it serves is reached; returns once it is safe,
+        if it was paid for."""
+        self._say(t, exchange, digests(exchange))
+        self.kept()
+        self._paid = bool(exchange.calls) and bool(self._exchanges)
+        await self.settled()
+
+    def _say(self, t: int, exchange: Exchange, said: tuple[bytes, ...]) -> None:
+        self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
+        how = exchange.speaker, exchange.turn, exchange.tools, exchange.cut
+        self._exchanges.append((t, self._spoken, *how, *said))
+        self.lose(t, exchange.calls)
+        self._spoken += 1
+
     def lose(self, t: int, calls: tuple[Call, ...]) -> None:
-        """Put requests on record that brought no decision for bar t, or all of those that brought one."""
-        self._calls += [(t, seq, *call) for seq, call in enumerate(calls, start=self._asked)]
+        """Put requests on record that were made for the next reply: those that brought it, or none."""
+        self._calls += [(t, seq, self._spoken, *call) for seq, call in enumerate(calls, start=self._asked)]
         self._asked += len(calls)
 
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
@@ -108,13 +126,14 @@ class Recorder:
 
     def drain(self) -> Pending:
         """Every row that waits, as columns of the tables; none waits any more."""
-        steps, calls, marks, fills = self._waiting, self._calls, self._marks, self._fills
-        self._waiting, self._calls, self._marks, self._fills = [], [], [], []
+        steps, exchanges, calls, marks, fills = self._waiting, self._exchanges, self._calls, self._marks, self._fills
+        self._waiting, self._exchanges, self._calls, self._marks, self._fills = [], [], [], [], []
         parts = {
             "step": _steps(steps),
             "finding": _findings(steps),
             "cluster": _clusters(steps),
-            "call": _named(("t", "seq", *Call._fields), calls),
+            "exchange": _named(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), exchanges),
+            "call": _named(("t", "seq", "exchange", *Call._fields), calls),
             "mark": _marks(marks),
             "fill": _fills(fills),
         }
@@ -122,7 +141,7 @@ class Recorder:
 
 
 def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    steps = [step for step, _, _ in kept]
+    steps = [step for step, _ in kept]
     decisions = [step.decision for step in steps]
     reports = [step.report for step in steps]
     columns: dict[str, Values] = {
@@ -134,7 +153,6 @@ def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
         "stray": [json.dumps(decision.stray) if decision.stray else "[]" for decision in decisions],
         "notes": [json.dumps(decision.notes) if decision.notes else "[]" for decision in decisions],
         "told": [step.told for step in steps],
-        **{name: [said[i] if said else None for _, _, said in kept] for i, name in enumerate(_SAID)},
         "intent": [report.intent for report in reports],
         "approved": [report.approved for report in reports],
         "reference": [step.reference for step in steps],
@@ -142,13 +160,13 @@ def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
         "short": [step.short for step in steps],
         **{name: [getattr(report.exposures, name) for report in reports] for name in Exposures._fields},
         "latency": [step.latency for step in steps],
-        "hash": [link for _, link, _ in kept],
+        "hash": [link for _, link in kept],
     }
     return columns, len(steps)
 
 
 def _findings(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    rows = [(step.t, seq, *finding) for step, _, _ in kept for seq, finding in enumerate(step.report.findings)]
+    rows = [(step.t, seq, *finding) for step, _ in kept for seq, finding in enumerate(step.report.findings)]
     return _named(("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity"), rows)
 
 
@@ -158,7 +176,7 @@ def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[dic
 
 
 def _clusters(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    changed = [(step.t, step.clusters) for step, _, _ in kept if step.clusters is not None]
+    changed = [(step.t, step.clusters) for step, _ in kept if step.clusters is not None]
     return {"t": [t for t, _ in changed], "labels": [labels for _, labels in changed]}, len(changed)
 
 

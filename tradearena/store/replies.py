@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from tradearena.agents.asking import parameters_for
 from tradearena.agents.switchboard import Answered, request_key
 from tradearena.errors import StoreError
 from tradearena.store.chain import text_digest
@@ -28,17 +29,23 @@ def replies_in(paths: Iterable[Path]) -> dict[bytes, Answered]:
 
 
 def _collect(reader: Reader, found: dict[bytes, Answered]) -> None:
-    said = texts(reader.db, "WHERE reply IS NOT NULL", [], said=("reply",))
+    said = texts(reader.db, "", [], said=("reply",))
     columns = ", ".join(f"c.{name}" for name in Call._fields)
     rows = reader.db.execute(
-        f"SELECT s.system, s.prompt, s.reply, e.seed, e.card, {columns} FROM call c JOIN step s USING (episode, t) "
-        "JOIN episode e ON e.id = c.episode WHERE c.error IS NULL ORDER BY e.started_at, e.id, c.t, c.seq"
+        f"SELECT x.turn, x.system, x.prompt, x.reply, x.tools, x.speaker, e.seed, e.card, {columns} FROM exchange x "
+        "JOIN episode e ON e.id = x.episode LEFT JOIN call c ON c.episode = x.episode AND c.t = x.t "
+        "AND c.exchange = x.seq AND c.error IS NULL ORDER BY e.started_at, e.id, x.t, x.seq"
     ).fetchall()
-    for system, prompt, reply, seed, card, *fields in rows:
-        call = Call(*fields)
-        text = said.get(bytes(reply), "")
-        if text_digest(text) != bytes(reply):
-            raise StoreError(f"{reader.path}: a reply in it was changed; nothing of this file is used again")
-        address = json.loads(card)["parameters"].get("api_base")
-        key = request_key(call.model, address, call.parameters, seed, bytes(system), bytes(prompt))
-        found.setdefault(key, Answered(text, call))
+    words: list[bytes] = []
+    for turn, system, prompt, reply, tools, speaker, seed, card, *fields in rows:
+        words = [*words, bytes(prompt)] if turn else [bytes(system), bytes(prompt)]
+        if fields[0] is not None:  # an organism makes no requests
+            text = said.get(bytes(reply), "")
+            if text_digest(text) != bytes(reply):
+                raise StoreError(f"{reader.path}: a reply in it was changed; nothing of this file is used again")
+            call = Call(*fields)
+            key = request_key(
+                call.model, parameters_for(json.loads(card), speaker).get("api_base"), call.parameters, seed, words
+            )
+            found.setdefault(key, Answered(text, call, tools=tools))
+        words.append(bytes(reply))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tradearena.values import Decision
+from tradearena.values import Decision, Exchange
 
 
 class Recorded(NamedTuple):
-    """The decisions on file of one episode, in order, the hash of each step, and how many requests for the decision
-    after them are on file: they brought none."""
+    """The decisions on file of one episode, in order, and the hash of each step. Of the decision after them, which was
+    not reached: how many requests were `made` for it, and the exchanges that were `open`."""
 
     decisions: list[Decision]
     hashes: list[bytes]
-    lost: int = 0
+    made: int = 0
+    open: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True)

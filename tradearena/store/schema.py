@@ -94,9 +94,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("stray", "VARCHAR", "stated weights that could not be placed, JSON list of pairs", text=True),
         Column("notes", "VARCHAR", "on single symbols, JSON list of symbol, reason and confidence", text=True),
         Column("told", "VARCHAR", "what the agent was told of its last audit", text=True),
-        Column("system", "BLOB", "text.sha256 of what an agent asked in words is told at every step", refers=True),
-        Column("prompt", "BLOB", "text.sha256 of what it was told at this one", refers=True),
-        Column("reply", "BLOB", "text.sha256 of what it answered, as it came", refers=True),
         Column("intent", "DOUBLE[n]", "target weights as wished"),
         Column("approved", "DOUBLE[n]", "target weights as clipped"),
         Column("reference", "DOUBLE[n]", "weights of the reference portfolio"),
@@ -152,10 +149,23 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _BAR,
         Column("labels", "SMALLINT[n]", "coupled-cluster label per symbol, from this bar on"),
     ),
+    "exchange": (
+        _EPISODE,
+        _BAR,
+        Column("seq", "INTEGER", "order within the step; the decision is in the last reply"),
+        Column("speaker", "VARCHAR", "name of an analyst; empty for the one who decides"),
+        Column("turn", "INTEGER", "0 where a conversation begins, else the prompt goes on from the exchange before"),
+        Column("tools", "BOOLEAN", "the reply calls tools: it is JSON, as is the next prompt, what they gave"),
+        Column("cut", "BOOLEAN", "the reply was broken off before its end"),
+        Column("system", "BLOB", "text.sha256 of what is said at every step", refers=True),
+        Column("prompt", "BLOB", "text.sha256 of what was said at this one", refers=True),
+        Column("reply", "BLOB", "text.sha256 of what was answered, as it came", refers=True),
+    ),
     "call": (
         _EPISODE,
         _BAR,
         Column("seq", "INTEGER", "order of the requests of one step"),
+        Column("exchange", "INTEGER", "exchange.seq of the reply it was made for, whether or not one came"),
         Column("model", "VARCHAR", "as it was asked for"),
         Column("parameters", "VARCHAR", "as sent, JSON"),
         Column("answered", "VARCHAR", "as it named itself; NULL where it did not"),
@@ -182,9 +192,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
-EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "call")
+EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "exchange", "call")
 
-KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {"finding": "t, seq", "fill": "t, symbol", "call": "t, seq"}
+KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {
+    "fill": "t, symbol",
+    **dict.fromkeys(("finding", "exchange", "call"), "t, seq"),
+}
 """Order of a table's rows."""
 
 
@@ -229,9 +242,11 @@ VIEWS = {
               FROM step s, experiment e) s
         JOIN bar b USING (t, symbol) JOIN mark m USING (episode, t)""",
     "exchanges": """
-        SELECT s.episode, s.t, b."end" AS time, s.status, s.reason, i.text AS system, p.text AS prompt, r.text AS reply
-        FROM step s JOIN bars b USING (t) LEFT JOIN texts i ON i.sha256 = s.system
-        LEFT JOIN texts p ON p.sha256 = s.prompt LEFT JOIN texts r ON r.sha256 = s.reply""",
+        SELECT x.episode, x.t, b."end" AS time, x.seq, x.speaker, x.turn, s.status, s.reason,
+               i.text AS system, p.text AS prompt, r.text AS reply
+        FROM exchange x JOIN bars b USING (t) LEFT JOIN step s USING (episode, t)
+        LEFT JOIN texts i ON i.sha256 = x.system LEFT JOIN texts p ON p.sha256 = x.prompt
+        LEFT JOIN texts r ON r.sha256 = x.reply""",
     "calls": """
         SELECT e.agent, e.feedback, e.seed, c.* FROM call c JOIN episode e ON e.id = c.episode""",
     "fills": """

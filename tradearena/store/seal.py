@@ -86,7 +86,7 @@ def read(
             flat = f'SELECT unnest("{column.name}") AS v FROM (SELECT "{column.name}" {rows})'
             found[column.name] = np.asarray(db.execute(flat, values or []).fetchnumpy()["v"]).reshape(n, -1)
     listed = {column: _values(column, found[column.name]) for column in columns}
-    if table == "step":  # the digests of texts as they stand now, not those they are filed under
+    if table == "exchange":  # the digests of texts as they stand now, not those they are filed under
         now = texts(db, where, values or [], "unhex(sha256(text))")
         for column in columns:
             if column.refers:

@@ -9,8 +9,7 @@ import numpy as np
 from tradearena.errors import UsageError
 from tradearena.store.reader import Reader, stamp
 from tradearena.store.rows import EpisodeRow
-from tradearena.store.texts import texts
-from tradearena.values import CAUSES
+from tradearena.values import CAUSES, Exchange
 
 
 class Line(NamedTuple):
@@ -29,7 +28,7 @@ class Line(NamedTuple):
 
 class Page(NamedTuple):
     """One step in full; weights, fills and findings as rows to print. `told` is what the agent was told of its audit
-    before; `said` holds system text, prompt and reply of one that is asked in words."""
+    before; `said` are the exchanges with one that is asked in words."""
 
     line: Line
     cash: float
@@ -37,7 +36,7 @@ class Page(NamedTuple):
     reflection: str | None
     reason: str
     told: str | None
-    said: dict[str, str]
+    said: tuple[Exchange, ...]
     findings: list[dict[str, Any]]
     weights: list[dict[str, Any]]
     fills: list[dict[str, Any]]
@@ -94,20 +93,12 @@ def page(reader: Reader, row: EpisodeRow, t: int) -> Page:
         reflection=reflection,
         reason=reason or "",
         told=told,
-        said=_said(reader, row.id, t),
+        said=tuple(reader.exchanges(row.id, t).get(t, ())),
         findings=[dict(zip(names, found, strict=True)) for found in findings],
         weights=_weights(reader, row.id, t, lines[0].nav),
         fills=_fills(reader, row.id, t),
         hash=bytes(link).hex(),
     )
-
-
-def _said(reader: Reader, episode: str, t: int) -> dict[str, str]:
-    """System text, prompt and reply, where the agent is asked in words."""
-    found = texts(reader.db, "WHERE episode = ? AND t = ?", [episode, t])
-    names = ("system", "prompt", "reply")
-    digests = _one(reader, "SELECT s.system, s.prompt, s.reply FROM step s", episode, t)
-    return {name: found.get(digest, "") for name, digest in zip(names, digests, strict=True) if digest is not None}
 
 
 def _weights(reader: Reader, episode: str, t: int, nav: float) -> list[dict[str, Any]]:

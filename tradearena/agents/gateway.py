@@ -1,0 +1,113 @@
+"""litellm: silent, confined and closed with its event loop; what it knows of keys, prices and tokens. The one module
+that imports it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import warnings
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from tradearena.agents.keys import guard
+from tradearena.agents.model import Model, Prices
+from tradearena.errors import AgentError
+
+_loading = threading.Lock()
+_endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
+
+
+def tokens_in(model: str, text: str) -> int:
+    """Tokens of a text, by the model's own way of counting where litellm knows it, else by a usual one."""
+    return int(load().token_counter(model=model, text=text))
+
+
+def prices_of(model: Model) -> Prices | None:
+    """The prices of the card, or those of litellm's list; None where neither has any."""
+    return model.prices or listed_prices(load(), model.model)
+
+
+def listed_prices(litellm: Any, model: str) -> Prices | None:
+    """A model's prices by litellm's list, None where they are not on it; nothing is free there but what is unknown."""
+    try:
+        listed = litellm.get_model_info(model)
+        found = Prices(input=listed["input_cost_per_token"] * 1e6, output=listed["output_cost_per_token"] * 1e6)
+    except Exception:  # whatever comes where a model is not on the list
+        return None
+    return found if found.input or found.output else None
+
+
+def load() -> Any:
+    """litellm, silent and confined: it calls nobody but the model."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a list of prices,
+    os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"  # and a request to Anthropic one of headers
+    os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a .env file, and nobody knows whose key was used
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL + 1)
+    with _loading, warnings.catch_warnings():  # the lock: filters saved in two threads are restored in any order
+        warnings.simplefilter("ignore")
+        import litellm
+    hush()
+    litellm.suppress_debug_info = litellm.disable_hf_tokenizer_download = True
+    return litellm
+
+
+def hush() -> None:
+    """Ignore what litellm warns of while it works, of itself and its types: warnings may be errors here. As
+    `catch_warnings` is not for code that waits or runs in threads, and undoes these filters where others use it, they
+    name their target and are set again for each request."""
+    warnings.filterwarnings("ignore", module=r"litellm(\.|$)")
+    warnings.filterwarnings("ignore", message=r"(?s).*`ReadOnly` qualifier|Pydantic serializer warnings")
+
+
+async def close_with_the_loop(litellm: Any) -> None:
+    """See to it that litellm's connections are closed when the running event loop ends.
+
+    litellm keeps them by the id of their loop and never closes them: they complain when collected, and a later loop
+    with the same id is handed dead ones. When it ends, `asyncio.run` closes every asynchronous generator that is
+    still open, so one is left open here that does the closing.
+    """
+    loop = asyncio.get_running_loop()
+    if loop in _endings:
+        return
+
+    async def ending() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            del _endings[loop]
+            clients = litellm.in_memory_llm_clients_cache.cache_dict
+            for key in [key for key in clients if key.endswith(f"-{id(loop)}")]:
+                with contextlib.suppress(Exception):  # the replies are in: a connection that will not close costs none
+                    await clients.pop(key).close()
+
+    _endings[loop] = ending()
+    await anext(_endings[loop])
+
+
+def key_of(litellm: Any, model: Model) -> str | None:
+    """The key to send; None where litellm finds the provider's own in the environment.
+
+    Raises:
+        AgentError: there is none, and the model is not at an address of the user's.
+    """
+    if model.key is not None:
+        if value := os.environ.get(model.key, "").strip():
+            guard(model.key)
+            return value
+        raise AgentError(f"{model.model}: no key in the environment; set {model.key}")
+    missing = _missing_keys(litellm, model.model)
+    if missing and model.api_base is None:
+        raise AgentError(f"{model.model}: no key in the environment; set {' or '.join(missing)}")
+    return "no-key" if missing else None  # servers at home ask for none, clients do
+
+
+def _missing_keys(litellm: Any, model: str) -> list[str]:
+    """Environment variables that could hold the key, if none of them does. Only keys count: litellm also lists
+    addresses that have a default, and what a cloud keeps in a profile."""
+    for name in [name for name, value in os.environ.items() if name.endswith("_API_KEY") and not value.strip()]:
+        del os.environ[name]  # litellm would take a blank for a key
+    missing: list[str] = litellm.validate_environment(model)["missing_keys"]
+    return [name for name in missing if name.endswith(("_API_KEY", "_API_TOKEN"))]
