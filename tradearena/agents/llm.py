@@ -149,7 +149,9 @@ class LanguageModel:
             known = "give them in the card under [parameters.prices], or use --token-limit"
             raise AgentError(f"{model.model}: a limit of cost needs prices, and litellm's list has none; {known}")
         answer = {} if self.words else {"response_format": self._answer_form(takes_schema=takes_schema)}
-        offered = {"tools": specifications(self.tools)} if self.tools else {}
+        offered: dict[str, Any] = {}
+        if self.tools:  # litellm would look for a gateway of its own that serves them, which takes another package
+            offered = {"tools": specifications(self.tools), "_skip_mcp_handler": True}
         self._asking = self._form(litellm, name, provider, key, offered or answer)
         if offered and "tools" not in json.loads(self._asking.parameters):
             raise AgentError(f"{model.model}: takes no tools, as far as litellm knows; leave them out of the card")
@@ -161,7 +163,8 @@ class LanguageModel:
         """What a request carries: the usual, and more."""
         wanted = {**self.model.model_dump(include={"temperature", "max_tokens"}), **more}
         wanted |= {"seed": self.seed, "drop_params": True}  # what the model does not take is left out
-        sent = litellm.get_optional_params(model=name, custom_llm_provider=provider, **wanted)
+        asked = {key: value for key, value in wanted.items() if not key.startswith("_")}
+        sent = litellm.get_optional_params(model=name, custom_llm_provider=provider, **asked)
         sent = {key: value for key, value in {**sent, **sent.get("extra_body", {})}.items() if key not in _UNSENT}
         request = {
             **wanted,

@@ -153,9 +153,16 @@ def specifications(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _specification(name: str) -> dict[str, Any]:
-    schema = _TOOLS[name][0].model_json_schema()
+    schema = _untitled(_TOOLS[name][0].model_json_schema())
     about = " ".join(schema.pop("description").split())
     return {"name": name, "description": about, "parameters": schema}
+
+
+def _untitled(schema: Any) -> Any:
+    """A schema without the titles that repeat its names: they would be paid for at every request."""
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _untitled(value) for key, value in schema.items() if key != "title"}
 
 
 def calls_said(calls: Sequence[ToolCall], text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from tradearena.agents.agent import Seat
 from tradearena.agents.conversation import Reply
 from tradearena.agents.talker import Talker
+from tradearena.agents.tools import specifications
 from tradearena.arena.episode import play
 from tradearena.arena.plan import Plan
 from tradearena.arena.tally import Tally
@@ -18,20 +20,23 @@ from tradearena.values import Exchange
 
 
 class Sent(NamedTuple):
-    """The two texts of a request."""
+    """The texts of a request, and the tools that it offers, as JSON; "" where there are none."""
 
     system: str
     prompt: str
+    tools: str
 
 
 class _Listener:
     """A voice that hears the first request and stops there."""
 
-    heard: Sent
+    def __init__(self, tools: Sequence[str]) -> None:
+        self.tools = json.dumps(specifications(tools), indent=2) if tools else ""
+        self.heard = Sent("", "", "")
 
     async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
         """Nobody answers."""
-        self.heard = Sent(system, prompt)
+        self.heard = Sent(system, prompt, self.tools)
         raise Interrupted("the first request was heard")
 
 
@@ -48,9 +53,8 @@ def first_request(plan: Plan) -> Sent:
     agent = planned.candidate.seat(seat)
     if not isinstance(agent, Talker):
         raise UsageError(f"{planned.candidate.card.name} is not asked in words: there is no prompt to show")
-    listener = _Listener()
-    for speaker in agent.speakers:
-        speaker.voice = listener
+    first = agent.speakers[0]
+    first.voice = listener = _Listener(first.tools)
     with suppress(Interrupted):
         asyncio.run(play(agent, setting, Tally(plan.dataset.panel, plan.policy.execution.initial_cash)))
     return listener.heard

@@ -72,9 +72,10 @@ def _show_card(name: str, home: Path | None, *, json: bool) -> None:
         report.print_json({**card, "warmup": agent.warmup, "digest": agent.digest})
         return
     asking = card.pop("prompt") if agent.card.kind in VOICES else {}
-    for key, value in {**card, **asking}.items():
+    team = [f"{each['name']} ({each['instructions']}.txt)" for each in card["team"]]
+    for key, value in {**card, **asking, "team": ", ".join(team) or "none"}.items():
         if key not in ("parameters", "prompt"):
-            typer.echo(f"{key:<16}{value}")
+            typer.echo(f"{key:<16}{', '.join(value) or 'none' if isinstance(value, list) else value}")
     typer.echo(f"{'warm-up':<16}{agent.warmup} bars")
     for key, value in card["parameters"].items():
         typer.echo(f"  {key:<14}{value}")
@@ -96,7 +97,8 @@ def _show_prompt(name: str, data: str, policy: str, home: Path | None, *, json: 
         report.print_json(sent)
         return
     for part, text in sent.items():
-        say(f"--- {part}\n{text}\n--- end of {part}\n")
+        if text:
+            say(f"--- {part}\n{text}\n--- end of {part}\n")
 
 
 @app.command("check")

@@ -110,7 +110,7 @@ def completion(model: str, messages: Messages, answer: Answer, number: int = 1) 
         usage["completion_tokens_details"] = {"reasoning_tokens": answer.reasoning}
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.tool_calls:
-        message = {**message, "content": answer.text or None, "tool_calls": _tool_calls(answer, number)}
+        message = {**message, "content": answer.text or None, "tool_calls": _tool_calls(answer, len(messages))}
     finish = answer.finish or ("tool_calls" if answer.tool_calls else "stop")
     whole = {
         "id": f"chatcmpl-{number}",
@@ -123,10 +123,11 @@ def completion(model: str, messages: Messages, answer: Answer, number: int = 1) 
     return {key: value for key, value in (whole | dict(answer.fields or {})).items() if value is not None}
 
 
-def _tool_calls(answer: Answer, number: int) -> list[dict[str, Any]]:
+def _tool_calls(answer: Answer, turn: int) -> list[dict[str, Any]]:
+    """Their identifiers follow from the place in the conversation: a model that answers alike answers alike."""
     return [
         {
-            "id": f"call_{number}_{place}",
+            "id": f"call_{turn}_{place}",
             "type": "function",
             "function": {"name": name, "arguments": said if isinstance(said, str) else json.dumps(dict(said))},
         }

@@ -1,0 +1,280 @@
+"""Teams and tools through the whole command line: who is asked what, what is on record, what is paid for once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tradearena.store.reader import Reader
+from tradearena.store.seal import seal_of
+from tradearena.testing import Answer, ChatServer, Messages
+
+CARD = """
+name = "desk"
+kind = "llm"
+[parameters]
+model = "openai/small"
+api_base = "{url}"
+backoff = 0.001
+[prompt]
+tools = ["what_if_audit"]
+rounds = 1
+{prompt}
+[[team]]
+name = "looker"
+instructions = "looker"
+tools = ["history", "correlations"]
+rounds = 2
+[[team]]
+name = "risk"
+instructions = "looker"
+parameters = {{ model = "openai/other", temperature = 0.5 }}
+"""
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Writes the card of a team behind an address."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1234567890")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "looker.txt").write_text("You look at $count symbols.\n$sectors\n\n$mandate")
+
+    def write(server, prompt=""):
+        (tmp_path / "agents" / "desk.toml").write_text(CARD.format(url=server.url, prompt=prompt))
+        return "desk"
+
+    return write
+
+
+def asks(messages: Messages) -> str | Answer:
+    """Looks twice, reports, asks what if, and asks for too much; the third call of a tool is never heard."""
+    rounds = sum(message["role"] == "tool" for message in messages)
+    symbol = messages[1]["content"].splitlines()[3].split(",")[1]
+    if messages[0]["content"].startswith("You look"):
+        if rounds < 2 and '"' not in messages[-1]["content"][:1]:
+            calls = ("history", {"symbols": [symbol]}) if rounds else ("correlations", "{}")
+            return Answer(tool_calls=(calls,))
+        return f"{symbol} rises."
+    weights = {"target_weights": {symbol: 0.9}}
+    if rounds == 0:
+        return Answer("what if", tool_calls=(("what_if_audit", weights),))
+    return json.dumps({**weights, "rationale": f"All in on {symbol}.", "confidence": 0.7})
+
+
+def rows(path, query):
+    with duckdb.connect(str(path), read_only=True) as db:
+        return db.execute(query).fetchall()
+
+
+def test_every_exchange_of_a_team_is_a_row_and_every_request_belongs_to_one(arena, bars, desk):
+    with ChatServer(asks) as server:
+        answer = arena("run", "--agent", desk(server), "--data", bars, "--steps", "3", "--json", "--out", "a.duckdb")
+    assert answer.code == 0
+    one = [
+        ("looker", 0, True), ("looker", 1, True), ("looker", 2, False), ("risk", 0, False), ("", 0, True),
+        ("", 1, False),
+    ]  # fmt: skip
+    assert rows("a.duckdb", "SELECT speaker, turn, tools FROM exchange ORDER BY t, seq") == one * 3
+    linked = "SELECT count(*), count(DISTINCT (t, exchange)) FROM call JOIN exchange x USING (episode, t) "
+    assert rows("a.duckdb", linked + "WHERE x.seq = call.exchange") == [(18, 18)]
+    assert [model for (model,) in rows("a.duckdb", "SELECT model FROM call WHERE t = 21 ORDER BY seq")] == [
+        "openai/small", "openai/small", "openai/small", "openai/other", "openai/small", "openai/small",
+    ]  # fmt: skip
+    bodies = [request.body for request in server.requests[:6]]
+    assert [[tool["function"]["name"] for tool in body.get("tools", ())] for body in bodies] == [
+        ["history", "correlations"], ["history", "correlations"], ["history", "correlations"], [], ["what_if_audit"],
+        ["what_if_audit"],
+    ]  # fmt: skip
+    assert [body.get("tool_choice") for body in bodies] == [None, None, "none", None, None, "none"]
+    assert [body["temperature"] for body in bodies] == [0.0, 0.0, 0.0, 0.5, 0.0, 0.0]
+    assert "response_format" not in bodies[0]
+    assert bodies[5]["response_format"] == {"type": "json_object"}
+    (finding, *_) = json.loads(bodies[5]["messages"][-1]["content"])["findings"]
+    assert (finding["rule"], finding["proposed"]) == ("single-name", 0.9)
+    with Reader(Path("a.duckdb")) as reader:
+        assert all(seal_of(reader.db, row.id) == row.seal for row in reader.episodes())
+
+
+def test_a_step_is_shown_with_all_who_spoke(arena, bars, desk):
+    with ChatServer(asks) as server:
+        arena("run", "--agent", desk(server), "--data", bars, "--steps", "2", "--json", "--out", "a.duckdb")
+    shown = arena("replay", "a.duckdb", "--step", "21", "--text").out
+    assert shown.count("--- system of looker\n") == 1
+    assert shown.count("--- reply of looker\n") == 3
+    assert "--- reply of risk\n" in shown
+    assert shown.index("--- reply of risk") < shown.index("--- reply\n")
+    said = arena("replay", "a.duckdb", "--step", "21", "--json").json["said"]
+    assert [each["speaker"] for each in said] == ["looker"] * 3 + ["risk"] + [""] * 2
+    (found,) = arena("sql", "a.duckdb", "SELECT count(*) FROM exchanges WHERE reply IS NOT NULL", "--json").json["rows"]
+    assert found == [12]
+
+
+@pytest.mark.parametrize("fails_at", [2, 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 4, 6))])
+def test_what_was_paid_for_before_a_run_was_cut_short_is_not_asked_again(arena, bars, desk, fails_at):
+    """Whichever of the requests of the second step fails."""
+    numbers = iter(range(1, 1000))
+
+    def failing(messages):
+        return Answer(status=400, body="{}") if next(numbers) == 6 + fails_at else asks(messages)
+
+    with ChatServer(failing) as server:
+        typed = ("run", "--agent", desk(server), "--data", bars, "--steps", "3", "--json")
+        first = arena(*typed, "--out", "a.duckdb")
+        assert first.code == 1
+        assert "bar 21" in first.json["error"]
+        asked = len(server.requests)
+        assert rows("a.duckdb", "SELECT count(*) FROM exchange") == [(asked - 1,)]
+        again = arena(*typed, "--out", "a.duckdb")
+        assert again.code == 0
+        assert len(server.requests) == 18 + 1
+        whole = arena(*typed, "--out", "b.duckdb")
+    assert rows("a.duckdb", "SELECT count(*), count(error) FROM call") == [(19, 1)]
+    assert again.json["episodes"][0]["root_hash"] == whole.json["episodes"][0]["root_hash"]
+    with Reader(Path("a.duckdb")) as reader:
+        assert all(seal_of(reader.db, row.id) == row.seal for row in reader.episodes())
+
+
+@pytest.mark.parametrize("killed_at", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 8, 9, 11, 12))])
+def test_a_kill_loses_one_request_at_most(bars, desk, tmp_path, killed_at):
+    processes: list[subprocess.Popen[bytes]] = []
+    numbers = iter(range(1, 1000))
+
+    def deadly(messages):
+        if next(numbers) == killed_at:
+            processes[0].send_signal(signal.SIGKILL)
+        return asks(messages)
+
+    code = "from tradearena.cli import main; main()"
+    with ChatServer(deadly) as server:
+        typed = ["run", "--agent", desk(server), "--data", str(bars), "--steps", "3", "--json", "--out", "a.duckdb"]
+        for expected in (-signal.SIGKILL, 0):
+            command = [sys.executable, "-c", code, *typed]
+            processes[:] = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ})]
+            out, _ = processes[0].communicate(timeout=60)
+            assert processes[0].returncode == expected
+        assert len(server.requests) == 18 + 1
+    assert json.loads(out)["episodes"][0]["status"] == "complete"
+    assert rows(tmp_path / "a.duckdb", "SELECT count(*) FROM call") == [(18,)]
+
+
+def test_replies_of_an_earlier_file_serve_a_whole_conversation(arena, bars, desk):
+    with ChatServer(asks) as server:
+        typed = ("run", "--agent", desk(server), "--data", bars, "--steps", "3", "--json")
+        arena(*typed, "--out", "a.duckdb")
+        again = arena(*typed, "--out", "b.duckdb", "--reuse", "a.duckdb")
+        assert len(server.requests) == 18
+    assert again.code == 0
+    assert rows("b.duckdb", "SELECT count(*), bool_and(reused), sum(cost) FROM call") == [(18, True, 0.0)]
+    said = "SELECT speaker, turn, tools, prompt, reply FROM exchange ORDER BY t, seq"
+    assert rows("a.duckdb", said) == rows("b.duckdb", said)
+
+
+def test_asking_again_is_on_record_and_has_an_end(arena, bars, desk):
+    def sulks(messages):
+        if messages[0]["content"].startswith("You look") or sum(m["role"] == "user" for m in messages) > 1:
+            return asks(messages)
+        return "I would rather not."
+
+    with ChatServer(sulks) as server:
+        answer = arena("run", "--agent", desk(server, "again = 1"), "--data", bars, "--steps", "2", "--json",
+                       "--out", "a.duckdb")  # fmt: skip
+    assert answer.code == 0
+    assert rows("a.duckdb", "SELECT count(*) FROM exchange WHERE speaker = '' AND turn = 1") == [(2,)]
+    assert rows("a.duckdb", "SELECT DISTINCT status FROM step") == [("ok",)]
+
+
+def test_a_dry_run_counts_everybody(arena, bars, desk):
+    with ChatServer(asks) as server:
+        typed = ("run", "--agent", desk(server), "--data", bars, "--steps", "5", "--dry-run")
+        small, other = arena(*typed, "--json").json["dry_run"]
+        said = arena(*typed).out
+        assert server.requests == []
+    assert (small["model"], small["episodes"], small["requests"]) == ("openai/small", 1, [10, 25])
+    assert (other["model"], other["episodes"], other["requests"]) == ("openai/other", 1, [5, 5])
+    assert small["input_tokens"][0] < small["input_tokens"][1]
+    assert "desk, openai/small: 10 to 25 requests in 1 episodes" in said
+
+
+def test_what_would_be_sent_first_is_what_the_first_of_the_team_is_sent(arena, bars, desk):
+    with ChatServer(asks) as server:
+        name = desk(server)
+        shown = arena("agents", "show", name, "--prompt", "--data", bars, "--json").json
+        arena("run", "--agent", name, "--data", bars, "--steps", "1", "--json")
+    body = server.requests[0].body
+    assert [shown["system"], shown["prompt"]] == [message["content"] for message in body["messages"]]
+    assert json.loads(shown["tools"]) == body["tools"]
+    assert "looker (looker.txt), risk (looker.txt)" in arena("agents", "show", name).out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('tools = ["what_if_audit"]', 'tools = ["shell"]'), "prompt.tools.0: Input should be 'history'"),
+        (('tools = ["what_if_audit"]', 'tools = ["history", "history"]'), "prompt.tools: names a tool twice"),
+        (("rounds = 1", "rounds = 11"), "prompt.rounds: Input should be less than or equal to 10"),
+        (('name = "risk"', 'name = "looker"'), "two analysts of the team have the same name"),
+        (('name = "risk"', 'name = "# risk"'), "team.1.name: String should match pattern"),
+        (("temperature = 0.5", "temperature = 5.0"), "temperature: Input should be less than or equal to 2"),
+        (('kind = "llm"', 'kind = "organism"'), "an agent of kind organism takes no tools and no team; only a model"),
+        (('instructions = "looker"', 'instructions = "nobody"'), "no file of instructions named 'nobody'"),
+        (('instructions = "looker"', 'instructions = "trader"'), "an analyst decides nothing; take $answer out"),
+    ],
+)
+def test_a_card_that_cannot_be_meant_is_one_sentence(arena, bars, desk, tmp_path, change, said):
+    with ChatServer(asks) as server:
+        desk(server)
+    path = tmp_path / "agents" / "desk.toml"
+    text = path.read_text().replace(*change, 1)
+    if "organism" in change[1]:
+        text = text.replace('model = "openai/small"', "").replace("backoff = 0.001", "")
+        text = "\n".join(line for line in text.splitlines() if not line.startswith("api_base"))
+    path.write_text(text)
+    answer = arena("run", "--agent", "desk", "--data", bars, "--steps", "2", "--json")
+    assert answer.code in (1, 2)
+    assert said in answer.json["error"]
+
+
+def test_a_model_that_takes_no_tools_is_refused_before_anything_is_asked(arena, bars, desk, tmp_path, monkeypatch):
+    monkeypatch.setenv("PERPLEXITYAI_API_KEY", "pplx-1234567890")
+    with ChatServer(asks) as server:
+        desk(server)
+    path = tmp_path / "agents" / "desk.toml"
+    path.write_text(path.read_text().replace("openai/small", "perplexity/sonar"))
+    answer = arena("run", "--agent", "desk", "--data", bars, "--steps", "2", "--json")
+    assert answer.code == 1
+    assert (
+        "perplexity/sonar: takes no tools, as far as litellm knows; leave them out of the card" in answer.json["error"]
+    )
+
+
+def test_the_members_of_a_team_are_part_of_who_decides(tmp_path, desk):
+    from tradearena.agents.card import open_agent
+
+    with ChatServer(asks) as server:
+        desk(server)
+    path, looker = tmp_path / "agents" / "desk.toml", tmp_path / "agents" / "looker.txt"
+    digests = [open_agent("desk", home=tmp_path).digest]
+    text, words = path.read_text(), looker.read_text()
+    for change in (
+        ('name = "risk"', 'name = "risks"'),
+        ("rounds = 2", "rounds = 3"),
+        ("temperature = 0.5", "seed = 1"),
+    ):
+        if change[1] == "seed = 1":
+            change = ("temperature = 0.5", "temperature = 0.6")
+        path.write_text(text.replace(*change))
+        digests.append(open_agent("desk", home=tmp_path).digest)
+    path.write_text(text)
+    looker.write_text(words + " Twice.")
+    digests.append(open_agent("desk", home=tmp_path).digest)
+    looker.write_text(words)
+    assert len(set(digests)) == 5
+    path.write_text(text.replace("temperature = 0.5", "temperature = 0.5, timeout = 9.0"))
+    assert open_agent("desk", home=tmp_path).digest == digests[0], "patience decides nothing"
