@@ -278,3 +278,13 @@ def test_the_members_of_a_team_are_part_of_who_decides(tmp_path, desk):
     assert len(set(digests)) == 5
     path.write_text(text.replace("temperature = 0.5", "temperature = 0.5, timeout = 9.0"))
     assert open_agent("desk", home=tmp_path).digest == digests[0], "patience decides nothing"
+
+
+def test_every_model_of_a_team_is_checked(arena, desk):
+    with ChatServer(lambda _: '{"target_weights": {"TEST": 0.5}, "rationale": "x", "confidence": 0.5}') as server:
+        name = desk(server)
+        lines = arena("agents", "check", name).out.splitlines()
+        found = arena("agents", "check", name, "--json").json
+        assert len(server.requests) == 4
+    assert [line.partition(":")[0] for line in lines] == ["openai/small", "openai/other"]
+    assert (found["model"], [each["model"] for each in found["team"]]) == ("openai/small", ["openai/other"])

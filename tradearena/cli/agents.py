@@ -92,24 +92,26 @@ def _show_prompt(name: str, data: str, policy: str, home: Path | None, *, json: 
 
     dataset = open_dataset(data, home=home)
     agent = open_agent(name, timezone=dataset.card.timezone, home=home)
-    sent = first_request(Plan(dataset, policies.load(policy, home), Window(), (agent,)))._asdict()
+    whole = first_request(Plan(dataset, policies.load(policy, home), Window(), (agent,)))._asdict()
+    sent = {part: text for part, text in whole.items() if text}
     if json:
         report.print_json(sent)
         return
     for part, text in sent.items():
-        if text:
-            say(f"--- {part}\n{text}\n--- end of {part}\n")
+        say(f"--- {part}\n{text}\n--- end of {part}\n")
 
 
 @app.command("check")
 def check_agent(name: Name, model: options.Model = None, home: options.Home = None, json: options.Json = False) -> None:
     """Send one tiny request to the model of an agent, and say what works and what it costs.
 
-    The key is read from the environment, or from a file .env in the working directory.
+    Where analysts of a team have models of their own, to each of these as well. The key is read from the environment,
+    or from a file .env in the working directory.
     """
     import asyncio
     from dataclasses import asdict
 
+    from tradearena.agents.asking import parameters_for
     from tradearena.agents.card import open_agent
     from tradearena.agents.model import Model
     from tradearena.agents.probe import probe
@@ -119,8 +121,13 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
     if agent.card.kind != "llm":
         raise UsageError(f"{agent.card.name} asks no model: there is nothing to check")
     announce_keys()
-    found = asyncio.run(probe(Model.model_validate(agent.settings)))
+    card = agent.card.model_dump()
+    own = [parameters_for(card, analyst.name) for analyst in agent.card.team if analyst.parameters]
+    models = [Model.model_validate(agent.settings), *(Model.model_validate(each) for each in own)]
+    found = [asyncio.run(probe(model)) for place, model in enumerate(models) if model not in models[:place]]
     if json:
-        report.print_json({**asdict(found), "prices": found.prices.model_dump() if found.prices else None})
+        first, *others = ({**asdict(each), "prices": each.prices and each.prices.model_dump()} for each in found)
+        report.print_json({**first, **({"team": others} if others else {})})
         return
-    say(str(found))
+    for each in found:
+        say(str(each))
