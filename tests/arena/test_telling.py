@@ -251,7 +251,7 @@ def test_the_classifiers_are_not_blind(guess: Guess) -> None:
     assert mean - half > 0.6
 
 
-SIZES = pytest.mark.parametrize(("worlds", "decisions"), [(20, 30), pytest.param(120, 60, marks=pytest.mark.slow)])
+SIZES = pytest.mark.parametrize(("worlds", "decisions"), [(20, 30), pytest.param(2 * MANY, 60, marks=pytest.mark.slow)])
 
 
 @SIZES
@@ -265,7 +265,7 @@ def test_the_lengths_of_placebos_and_truths_are_of_one_band(worlds: int, decisio
         apart, half = (true - placebo).mean(), 1.96 * (true - placebo).std(ddof=1) / np.sqrt(worlds)
         said = f"{name}: true {true.mean():.0f}, placebo {placebo.mean():.0f} characters, {apart:+.1f} ± {half:.1f}"
         print(f"{said} (95 %), n = {worlds} worlds of {decisions} decisions")
-        assert abs(apart) <= max(1.5 * half, 0.03 * true.mean())
+        assert abs(apart) <= 1.5 * half
         longest = max(len(text) for each in seen for text in each.true)
         assert max(len(text) for each in seen for text in each.placebo) <= 1.2 * longest
 
