@@ -23,7 +23,7 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link
-from tradearena.values import Account, Call, Decision, Fill, Mark, Observation, Step
+from tradearena.values import Account, Call, Decision, Fill, Mark, Observation, RiskReport, Step
 
 FREE = Policy(name="free", limits=Limits(allow_short=True))
 """Nothing is clipped and nothing costs."""
@@ -146,7 +146,7 @@ class Links:
     def recall(self, t: int) -> Decision | None:  # noqa: ARG002
         return None
 
-    def keep(self, step: Step) -> None:
+    def keep(self, step: Step) -> RiskReport:
         self.links.append(
             next_link(
                 self.links[-1] if self.links else GENESIS, step, [digests(each) for each in step.decision.exchanges]
@@ -154,6 +154,7 @@ class Links:
         )
         self.steps.append(step)
         self._happened(step.marks, step.fills)
+        return step.report
 
     async def settled(self) -> None:
         pass

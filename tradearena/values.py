@@ -143,8 +143,8 @@ class LongRun(NamedTuple):
 class Observation:
     """What an agent may see at the close of bar `t`: bars up to `t`, its account, its last decisions (oldest first),
     what it is told, and a tally of the episode up to its last decision. `first` is the bar of the episode's first
-    decision, `previous` that of the decision before this one. `what_if` says what the audit would make of a
-    decision: the truth, in every feedback mode."""
+    decision, `previous` that of the decision before this one. `what_if`, where a tool may ask it, says what the
+    audit would make of a decision: the truth, in every feedback mode."""
 
     t: int
     first: int

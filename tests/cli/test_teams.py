@@ -35,7 +35,7 @@ rounds = 2
 [[team]]
 name = "risk"
 instructions = "looker"
-parameters = {{ model = "openai/other", temperature = 0.5 }}
+parameters = {{ model = "openai/other", api_base = "{url}", temperature = 0.5 }}
 """
 
 
@@ -64,7 +64,8 @@ def asks(messages: Messages) -> str | Answer:
         return f"{symbol} rises."
     weights = {"target_weights": {symbol: 0.9}}
     if rounds == 0:
-        return Answer("what if", tool_calls=(("what_if_audit", weights),))
+        pairs = [{"symbol": symbol, "weight": 0.9}]
+        return Answer("what if", tool_calls=(("what_if_audit", {"target_weights": pairs}),))
     return json.dumps({**weights, "rationale": f"All in on {symbol}.", "confidence": 0.7})
 
 
@@ -94,8 +95,7 @@ def test_every_exchange_of_a_team_is_a_row_and_every_request_belongs_to_one(aren
     ]  # fmt: skip
     assert [body.get("tool_choice") for body in bodies] == [None, None, "none", None, None, "none"]
     assert [body["temperature"] for body in bodies] == [0.0, 0.0, 0.0, 0.5, 0.0, 0.0]
-    assert "response_format" not in bodies[0]
-    assert bodies[5]["response_format"] == {"type": "json_object"}
+    assert not any("response_format" in body for body in bodies), "not every service takes both"
     (finding, *_) = json.loads(bodies[5]["messages"][-1]["content"])["findings"]
     assert (finding["rule"], finding["proposed"]) == ("single-name", 0.9)
     with Reader(Path("a.duckdb")) as reader:
@@ -207,10 +207,18 @@ def test_what_would_be_sent_first_is_what_the_first_of_the_team_is_sent(arena, b
         name = desk(server)
         shown = arena("agents", "show", name, "--prompt", "--data", bars, "--json").json
         arena("run", "--agent", name, "--data", bars, "--steps", "1", "--json")
-    body = server.requests[0].body
-    assert [shown["system"], shown["prompt"]] == [message["content"] for message in body["messages"]]
-    assert json.loads(shown["tools"]) == body["tools"]
-    assert "looker (looker.txt), risk (looker.txt)" in arena("agents", "show", name).out
+    looker, risk = shown.pop("team")
+    for sent, place in ((looker, 0), (risk, 3), (shown, 4)):
+        body = server.requests[place].body
+        system, prompt = (message["content"] for message in body["messages"])
+        assert sent["system"] == system
+        assert prompt.startswith(sent["prompt"].partition("\n\n# Reports")[0])
+        assert json.loads(sent.get("tools", "null")) == body.get("tools")
+    assert looker["prompt"] == server.requests[0].body["messages"][1]["content"]
+    card = arena("agents", "show", name).out
+    assert "analyst         looker\n  instructions  looker\n  tools         history, correlations, 2 rounds\n" in card
+    assert "analyst         risk\n  instructions  looker\n  tools         none, 3 rounds\n" in card
+    assert "  model         openai/other\n" in card
 
 
 @pytest.mark.parametrize(
@@ -265,10 +273,8 @@ def test_the_members_of_a_team_are_part_of_who_decides(tmp_path, desk):
     for change in (
         ('name = "risk"', 'name = "risks"'),
         ("rounds = 2", "rounds = 3"),
-        ("temperature = 0.5", "seed = 1"),
+        ("temperature = 0.5", "temperature = 0.6"),
     ):
-        if change[1] == "seed = 1":
-            change = ("temperature = 0.5", "temperature = 0.6")
         path.write_text(text.replace(*change))
         digests.append(open_agent("desk", home=tmp_path).digest)
     path.write_text(text)
@@ -288,3 +294,116 @@ def test_every_model_of_a_team_is_checked(arena, desk):
         assert len(server.requests) == 4
     assert [line.partition(":")[0] for line in lines] == ["openai/small", "openai/other"]
     assert (found["model"], [each["model"] for each in found["team"]]) == ("openai/small", ["openai/other"])
+
+
+def test_a_model_that_fails_does_not_keep_the_others_from_being_checked(arena, desk):
+    def refused(_messages):
+        return Answer(status=401, body="{}")
+
+    with ChatServer(refused) as server:
+        answer = arena("agents", "check", desk(server))
+        assert [request.body["model"] for request in server.requests] == ["small", "other"]
+    assert answer.code == 1
+    assert answer.err.count("the key was refused") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("functions.history", {"symbols": ["X"]}), ("history", "{"), ("history", ""), ("history", "[1]"),
+        ("history", "[" * 20_000), ("", "{}"), ("history", '{"bars": ' + "9" * 6_000 + "}"), ("涨", '"x"'),
+    ],
+)  # fmt: skip
+def test_a_call_that_makes_no_sense_is_answered_and_can_be_sent_back(arena, bars, desk, name, arguments):
+    """As strict services want it: a plain name, and an object of JSON."""
+
+    def senseless(messages):
+        for message in messages:
+            for call in message.get("tool_calls", ()):
+                said = call["function"]
+                if not said["name"].replace("_", "").replace("-", "").isalnum() or not said["name"].isascii():
+                    return Answer(status=400, body="{}")
+                if not isinstance(json.loads(said["arguments"]), dict) or len(call["id"]) != 9:
+                    return Answer(status=400, body="{}")
+        if messages[-1]["role"] == "user" and messages[0]["content"].startswith("You look"):
+            return Answer(tool_calls=((name, arguments),))
+        return asks(messages)
+
+    with ChatServer(senseless) as server:
+        answer = arena("run", "--agent", desk(server), "--data", bars, "--steps", "1", "--json", "--out", "a.duckdb")
+        asked = len(server.requests)
+    if len(str(arguments)) < 5_000:
+        assert answer.code == 0
+        ((given,),) = rows("a.duckdb", "SELECT prompt FROM exchanges WHERE speaker = 'looker' AND turn = 1")
+        assert json.loads(given)[0].startswith("error: ")
+    assert rows("a.duckdb", "SELECT count(*) FROM call") == [(asked,)]
+
+
+def test_two_analysts_who_are_asked_alike_are_two_draws_also_when_they_are_served_again(arena, bars, desk, tmp_path):
+    numbers = iter(range(1000))
+
+    def draws(messages):
+        return f"draw {next(numbers)}" if messages[0]["content"].startswith("You look") else asks(messages)
+
+    with ChatServer(draws) as server:
+        desk(server)
+        path = tmp_path / "agents" / "desk.toml"
+        text = path.read_text().replace('tools = ["history", "correlations"]', "")
+        head, _, rest = text.partition("parameters = {")
+        path.write_text(head + rest.partition("\n")[2])
+        typed = ("run", "--agent", "desk", "--data", bars, "--steps", "2", "--json")
+        arena(*typed, "--out", "a.duckdb")
+        before = len(server.requests)
+        arena(*typed, "--out", "b.duckdb", "--reuse", "a.duckdb")
+        assert len(server.requests) == before == 8
+    said = "SELECT speaker, reply FROM exchanges ORDER BY t, seq"
+    assert rows("a.duckdb", said) == rows("b.duckdb", said)
+    assert rows("a.duckdb", "SELECT count(DISTINCT reply) FROM exchanges WHERE speaker <> ''") == [(4,)]
+
+
+def test_the_most_of_a_dry_run_is_not_exceeded(arena, bars, desk):
+    """By agents who look up as much as they can."""
+
+    def greedy(messages):
+        if sum(message["role"] == "tool" for message in messages) < 8 and messages[0]["content"].startswith("You look"):
+            symbols = messages[1]["content"].splitlines()[3].split(",")[1:]
+            return Answer(tool_calls=(("history", {"symbols": symbols[:10], "bars": 250}),) * 4)
+        return asks(messages)
+
+    with ChatServer(greedy) as server:
+        typed = ("run", "--agent", desk(server), "--data", bars, "--steps", "2")
+        found = arena(*typed, "--dry-run", "--json").json["dry_run"]
+        arena(*typed, "--json")
+        bodies = [json.dumps(request.body) for request in server.requests]
+    most = sum(each["input_tokens"][1] for each in found)
+    assert len(bodies) <= sum(each["requests"][1] for each in found)
+    assert sum(map(len, bodies)) / 2 < most, "at two characters a token, which is more than any model needs"
+
+
+def test_an_address_and_a_key_do_not_go_to_another_model():
+    from tradearena.agents.asking import parameters_for
+
+    card = {
+        "parameters": {"model": "a/b", "api_base": "http://x", "key": "K", "prices": {"input": 1}, "timeout": 3.0},
+        "team": [{"name": "own", "parameters": {"model": "c/d"}}, {"name": "same", "parameters": {"temperature": 1.0}}],
+    }
+    assert parameters_for(card, "own") == {"model": "c/d", "timeout": 3.0}
+    assert parameters_for(card, "same") == {**card["parameters"], "temperature": 1.0}
+    assert parameters_for(card, "") == card["parameters"]
+
+
+def test_what_was_changed_before_a_run_is_taken_up_is_not_acted_upon(arena, bars, desk):
+    numbers = iter(range(1, 1000))
+
+    def failing(messages):
+        return Answer(status=400, body="{}") if next(numbers) == 5 else asks(messages)
+
+    with ChatServer(failing) as server:
+        typed = ("run", "--agent", desk(server), "--data", bars, "--steps", "2", "--json", "--out", "a.duckdb")
+        assert arena(*typed).code == 1
+        with duckdb.connect("a.duckdb") as db:
+            db.execute("UPDATE line SET text = 'SELL EVERYTHING' WHERE text LIKE '% rises.'")
+        answer = arena(*typed)
+        assert len(server.requests) == 5
+    assert answer.code == 1
+    assert "what was said of a decision that was not reached was changed" in answer.json["error"]

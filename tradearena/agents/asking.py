@@ -17,6 +17,9 @@ from tradearena.agents.tools import ToolName
 from tradearena.cards import Card
 from tradearena.errors import CardError, UnknownName
 
+_WHOSE = ("api_base", "key", "prices")
+"""Parameters that belong to a model, and not to how it is asked."""
+
 
 def _each_once(names: list[ToolName]) -> list[ToolName]:
     if len(set(names)) < len(names):
@@ -59,9 +62,14 @@ class Asking(Card):
 
     @model_validator(mode="after")
     def _fits(self) -> Asking:
-        if self.mode == "weights-only" and (self.notes or self.reflection):
-            raise ValueError("mode weights-only asks for no words; leave out notes and reflection")
+        if self.mode == "weights-only" and (self.notes or self.reflection or self.tools):
+            raise ValueError("mode weights-only asks for no words; leave out notes, reflection and tools")
         return self
+
+    @property
+    def shown(self) -> dict[str, bool]:
+        """What its pages show beside the usual."""
+        return {name: getattr(self, name) for name in ("statistics", "summary", "reflection")}
 
     @property
     def only_for_models(self) -> list[str]:
@@ -83,7 +91,8 @@ class Analyst(Card):
         name: under which the manager reads its report.
         instructions: the file of instructions in the room `agents`, without its ending. It asks for no decision.
         tools, rounds: what it may look up.
-        parameters: of its model, where they are not the manager's.
+        parameters: of its model, where they are not the manager's. One with a `model` of its own has `api_base`, `key`
+            and `prices` of its own as well, if any.
     """
 
     name: Annotated[str, Field(pattern=r"^\w[\w .-]*$", max_length=40)]
@@ -100,9 +109,11 @@ class Analyst(Card):
 
 
 def parameters_for(card: Mapping[str, Any], speaker: str) -> dict[str, Any]:
-    """The parameters of the model that a speaker of a card is: those of the card, and over them its own."""
+    """The parameters of the model that a speaker of a card is: those of the card, and over them its own. Where it has
+    a model of its own, the address, the key and the prices of the card's are not its."""
     own: dict[str, Any] = next((each["parameters"] for each in card.get("team", ()) if each["name"] == speaker), {})
-    return {**card["parameters"], **own}
+    usual = {key: value for key, value in card["parameters"].items() if "model" not in own or key not in _WHOSE}
+    return {**usual, **own}
 
 
 def asked_in(asking: Asking, home: Path | None = None) -> tuple[str, Path]:

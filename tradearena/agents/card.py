@@ -6,8 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,14 @@ class AgentCard(Card):
     def _told_apart(self) -> AgentCard:
         if len({analyst.name for analyst in self.team}) < len(self.team):
             raise ValueError("two analysts of the team have the same name")
+        if self.team and self.prompt.mode == "weights-only":
+            raise ValueError("mode weights-only asks for no words; leave out the team")
         return self
+
+    @property
+    def rehearses(self) -> bool:
+        """May it, or one of its team, ask what the audit would say?"""
+        return any("what_if_audit" in tools for tools in (self.prompt.tools, *(each.tools for each in self.team)))
 
     @property
     def decides(self) -> dict[str, Any]:
@@ -152,25 +160,49 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
         raise CardError(f"{path}: an agent of kind {card.kind} takes no {' and no '.join(only)}; only a model does")
     said, file = asked_in(asking, home)
     instructions = instructions_in(said, file)
-    bars = max(asking.bars, getattr(parameters, "lookback", 0) + 1)
-    shown = {"statistics": asking.statistics, "summary": asking.summary, "reflection": asking.reflection}
     members = [_member(analyst, card, path, text, home) for analyst in card.team]
+    source = hashlib.sha256("\0".join([said, *(words for _, words in members)]).encode()).hexdigest()
+    if isinstance(parameters, Organism):
+        return _organism(card, parameters, instructions, source)
+    return _asker(card, parameters, instructions, members, source)
+
+
+def _asker(card: AgentCard, parameters: Any, instructions: Template, members: list[Any], source: str) -> Candidate:
+    """A model, and its team."""
+    asking = card.prompt
 
     def seat(taken: Seat) -> Talker:
-        pages = Pages(instructions, taken.limits, bars, **shown)
-        if not isinstance(parameters, Model):
-            return Talker(Speaker(OrganismVoice(parameters, taken.seed)), pages, asking.mode)  # type: ignore[arg-type]
         schema, offered = schema_of(taken.symbols, asking.mode, notes=asking.notes), tuple(asking.tools)
         voice = LanguageModel(parameters, taken.seed, taken.board, schema, tools=offered, rounds=asking.rounds)
+        pages = Pages(instructions, taken.limits, asking.bars, **asking.shown)
         team = [member(taken) for member, _ in members]
         manager = Speaker(voice, tools=offered)
         return Talker(manager, pages, asking.mode, team=team, again=asking.again, minutes=taken.minutes)
 
-    source = hashlib.sha256("\0".join([said, *(words for _, words in members)]).encode()).hexdigest()
-    candidate = Candidate(card, bars - 1, None, seat, source, parameters.model_dump())
-    if not isinstance(parameters, Model):
-        return replace(candidate, twin=seat)
-    return replace(candidate, check=lambda board: _check(seat(Seat(0, lambda _t: np.zeros(0), board=board))))
+    return Candidate(
+        card,
+        asking.bars - 1,
+        None,
+        seat,
+        source,
+        parameters.model_dump(),
+        check=lambda board: _check(seat(Seat(0, lambda _t: np.zeros(0), board=board))),
+    )
+
+
+def _organism(card: AgentCard, planted: Organism, instructions: Template, source: str = "") -> Candidate:
+    bars = max(card.prompt.bars, planted.lookback + 1)
+
+    def seat(taken: Seat) -> Talker:
+        pages = Pages(instructions, taken.limits, bars, **card.prompt.shown)
+        return Talker(OrganismVoice(planted, taken.seed), pages, card.prompt.mode)
+
+    return Candidate(card, bars - 1, None, seat, source, planted.model_dump(), twin=seat)
+
+
+def resembling(card: AgentCard) -> Candidate | None:
+    """The organism of a card, whose instructions are not at hand: it does not read them. None for any other agent."""
+    return _organism(card, Organism.model_validate(card.parameters), Template("")) if card.kind == "organism" else None
 
 
 def _member(
@@ -184,7 +216,7 @@ def _member(
 
     def seat(taken: Seat) -> Member:
         tools = tuple(analyst.tools)
-        voice = LanguageModel(model, taken.seed, taken.board, tools=tools, rounds=analyst.rounds, words=True)
+        voice = LanguageModel(model, taken.seed, taken.board, tools=tools, rounds=analyst.rounds, analyst=analyst.name)
         return Speaker(voice, analyst.name, tools), Pages(instructions, taken.limits, card.prompt.bars)
 
     return seat, said

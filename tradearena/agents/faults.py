@@ -18,12 +18,14 @@ LONGEST = 3600.0
 
 class Fault(NamedTuple):
     """A request that brought no reply: what happened and what to do about it, in words; whether another attempt may
-    bring one, and after how many seconds the service asked for it (None: it did not say)."""
+    bring one, and after how many seconds the service asked for it (None: it did not say). `answered`: something came,
+    and may have been paid for, which cannot be read."""
 
     text: str
     again: bool
     fate: Fate = "failed"
     wait: float | None = None
+    answered: bool = False
 
 
 def fault_of(error: Exception, litellm: Any, *, address: str | None, timeout: float, now: float) -> Fault:
@@ -46,7 +48,8 @@ def fault_of(error: Exception, litellm: Any, *, address: str | None, timeout: fl
         status = int(getattr(error, "status_code", None) or 500)
         status = 0 if status == 500 else status  # 500 is what litellm makes of an answer it cannot read
     if status < 400:
-        return Fault(f"the answer is not a chat completion ({said}); check what answers at this address", again=True)
+        unread = f"the answer is not a chat completion ({said}); check what answers at this address"
+        return Fault(unread, again=True, answered=True)
     what, remedy, again = _refusal(status, error, said, litellm)
     fate: Fate = "busy" if status == 429 else "failed"
     wait = _asked_to_wait(chain, now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
+from typing import Any
 
 from tradearena.panel import Array, Panel
 
@@ -18,6 +20,12 @@ def weights_said(weights: Array, symbols: tuple[str, ...]) -> str:
     """Weights as JSON, zeros left out."""
     names, (held,) = quoted(symbols), weights.nonzero()
     return "{" + ", ".join([f"{names[i]}: {w:.4f}" for i, w in zip(held.tolist(), weights[held].tolist())]) + "}"  # noqa: B905
+
+
+def in_one_line(value: Any) -> str:
+    """JSON in one line by any reckoning of what a line is: nothing in it can pass for a section of a prompt."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub("[\x85\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def time_said(bars: Panel, i: int) -> str:

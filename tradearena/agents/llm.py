@@ -49,9 +49,9 @@ class Form(NamedTuple):
 
 class LanguageModel:
     """A model in its seat: every prompt is one structured request, with the episode's seed where the model takes one,
-    and further ones where it brought no reply. Tools are on offer for so many `rounds` of one conversation; meanwhile
-    the form of the answer is asked for in words alone, since not every service takes both. One that is asked for plain
-    `words` is not asked for JSON."""
+    and further ones where it brought no reply. Tools are on offer for so many `rounds` of one conversation; where there
+    are any the form of the answer is asked for in words alone, since not every service takes both. An `analyst` answers
+    in words as well."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class LanguageModel:
         *,
         tools: Sequence[str] = (),
         rounds: int = 0,
-        words: bool = False,
+        analyst: str = "",
     ) -> None:
         self.model, self.seed, self.board, self.schema = model, seed, board or Switchboard(), schema
-        self.tools, self.rounds, self.words = tools, rounds if tools else 0, words
+        self.tools, self.rounds, self.analyst = tools, rounds if tools else 0, analyst
         self._litellm: Any = None
         self._asking = self._closing = Form({}, "")
         self._prices: Prices | None = None
@@ -85,27 +85,27 @@ class LanguageModel:
         form = self._asking if sum(exchange.tools for exchange in before) < self.rounds else self._closing
         said = [system, *(text for exchange in before for text in (exchange.prompt, exchange.reply)), prompt]
         words = [hashlib.sha256(text.encode()).digest() for text in said]
-        key = request_key(self.model.model, self.model.api_base, form.parameters, self.seed, words)
+        key = request_key(self.model.model, self.model.api_base, form.parameters, self.seed, words, self.analyst)
         if known := self.board.answered.get(key):
             call = known.call._replace(cost=0.0, reused=True)
             return Reply(known.text, broken_off(call.finish), (call,), known.tools)
         await close_with_the_loop(self._litellm)
         calls: list[Call] = []
         try:
-            return await self._insist(messages_of(system, prompt, before), form, calls)
+            return await self._insist(messages_of(system, prompt, before), form, calls, len(before))
         except BaseException as error:  # whatever ends it, the requests were made
             error.calls = tuple(calls)  # type: ignore[attr-defined]
             raise
 
-    async def _insist(self, messages: Messages, form: Form, calls: list[Call]) -> Reply:
+    async def _insist(self, messages: Messages, form: Form, calls: list[Call], turn: int) -> Reply:
         """Request until there is a reply; every request is listed."""
         board, lines = self.board, self.board.lines(self.model.model, self.model.api_base)
         most = self.most(sum(len(json.dumps(message, ensure_ascii=False).encode()) for message in messages))
         while True:
             async with board.allowance.reserved(most) as made, lines.connection() as fate:
                 board.go_on()  # it may have waited long for its turn
-                reply, fault = await self._attempt(messages, form, calls)
-                made.append(calls[-1])
+                reply, fault = await self._attempt(messages, form, calls, turn)
+                made.append(calls[-1]._replace(error=None) if fault and fault.answered else calls[-1])
                 fate.append(fault.fate if fault else "well")
             if fault is None:
                 return replace(reply, cut=broken_off(calls[-1].finish), calls=tuple(calls))
@@ -136,7 +136,7 @@ class LanguageModel:
         model, litellm = self.model, load()
         try:
             name, provider, *_ = litellm.get_llm_provider(model.model, api_base=model.api_base)
-            takes_schema = bool(not self.words and litellm.supports_response_schema(name, provider))
+            takes_schema = bool(not self.analyst and litellm.supports_response_schema(name, provider))
         except litellm.BadRequestError:
             problem = "litellm knows no such model or provider; write provider/model, as in openai/gpt-4o-mini"
             raise AgentError(f"{model.model}: {problem}") from None
@@ -148,15 +148,18 @@ class LanguageModel:
         if self._prices is None and self.board.allowance.cost is not None:
             known = "give them in the card under [parameters.prices], or use --token-limit"
             raise AgentError(f"{model.model}: a limit of cost needs prices, and litellm's list has none; {known}")
-        answer = {} if self.words else {"response_format": self._answer_form(takes_schema=takes_schema)}
+        answer = {} if self.analyst else {"response_format": self._answer_form(takes_schema=takes_schema)}
         offered: dict[str, Any] = {}
         if self.tools:  # litellm would look for a gateway of its own that serves them, which takes another package
             offered = {"tools": specifications(self.tools), "_skip_mcp_handler": True}
         self._asking = self._form(litellm, name, provider, key, offered or answer)
         if offered and "tools" not in json.loads(self._asking.parameters):
             raise AgentError(f"{model.model}: takes no tools, as far as litellm knows; leave them out of the card")
-        last = {**answer, **offered, "tool_choice": "none"} if offered else answer
-        self._closing = self._form(litellm, name, provider, key, last)
+        self._closing = self._form(
+            litellm, name, provider, key, {**offered, "tool_choice": "none"} if offered else answer
+        )
+        if offered and "tool_choice" not in json.loads(self._closing.parameters):  # it could not be told not to call
+            self._closing = self._form(litellm, name, provider, key, answer)
         self._litellm = litellm
 
     def _form(self, litellm: Any, name: str, provider: str, key: str | None, more: dict[str, Any]) -> Form:
@@ -184,17 +187,19 @@ class LanguageModel:
             return {"type": "json_object"}
         return {"type": "json_schema", "json_schema": {"name": "decision", "strict": True, "schema": self.schema}}
 
-    async def _attempt(self, messages: Messages, form: Form, calls: list[Call]) -> tuple[Reply, Fault | None]:
+    async def _attempt(
+        self, messages: Messages, form: Form, calls: list[Call], turn: int
+    ) -> tuple[Reply, Fault | None]:
         """One request, which is listed: what it brought, and what went wrong."""
         began = time.perf_counter()
         calls.append(Call(self.model.model, form.parameters, error=f"{self.model.model}: broken off"))
         try:
-            reply, calls[-1], fault = await self._requested(messages, form)
+            reply, calls[-1], fault = await self._requested(messages, form, turn)
         finally:
             calls[-1] = calls[-1]._replace(latency=time.perf_counter() - began)
         return reply, fault
 
-    async def _requested(self, messages: Messages, form: Form) -> tuple[Reply, Call, Fault | None]:
+    async def _requested(self, messages: Messages, form: Form, turn: int) -> tuple[Reply, Call, Fault | None]:
         """What came of the request."""
         hush()
         model, call = self.model, Call(self.model.model, form.parameters)
@@ -202,24 +207,22 @@ class LanguageModel:
             async with asyncio.timeout(model.timeout):  # litellm's own starts anew with every byte that arrives
                 response = await self._litellm.acompletion(messages=messages, **form.request)
             if response.choices:
-                return *self._read(call, response, offered=form is self._asking), None
+                return *self._read(call, response, turn, offered=form is self._asking), None
             said = "the answer is not a chat completion (it has no choices); check what answers at this address"
-            fault = Fault(said, again=True)
+            fault = Fault(said, again=True, answered=True)
         except Exception as error:
             fault = fault_of(error, self._litellm, address=model.api_base, timeout=model.timeout, now=time.time())
         return Reply(""), call._replace(error=f"{model.model}: {fault.text}"), fault
 
-    def _read(self, call: Call, response: Any, *, offered: bool) -> tuple[Reply, Call]:
+    def _read(self, call: Call, response: Any, turn: int, *, offered: bool) -> tuple[Reply, Call]:
         """What a completion says, and the entry with what it says of itself. Calls of tools that were not on offer are
         not heard."""
         choice = response.choices[0]
         aside = getattr(choice, "provider_specific_fields", None) or {}
         reasons = [str(reason) for reason in (aside.get("native_finish_reason"), choice.finish_reason) if reason]
         call = call._replace(answered=storable(response.model) if response.model else None, finish=" ".join(reasons))
-        text, wanted = (
-            storable(choice.message.content or ""),
-            calls_of(choice.message) if offered and self.tools else [],
-        )
+        text = storable(choice.message.content or "")
+        wanted = calls_of(choice.message, turn) if offered and self.tools else []
         reply = Reply(calls_said(wanted, text), tools=True) if wanted and not broken_off(call.finish) else Reply(text)
         return reply, self._counted(call, response)
 

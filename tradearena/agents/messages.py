@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -11,6 +12,9 @@ from tradearena.agents.tools import ToolCall, calls_in
 from tradearena.values import Exchange
 
 Messages: TypeAlias = list[dict[str, Any]]
+
+_SIGNED = "__thought__"
+"""Stands between an identifier and the signature that litellm puts there for Gemini."""
 
 
 def messages_of(system: str, prompt: str, before: Sequence[Exchange]) -> Messages:
@@ -33,16 +37,31 @@ def _said(prompt: str, asked: list[ToolCall]) -> Messages:
 
 
 def _calls(asked: list[ToolCall]) -> list[dict[str, Any]]:
-    return [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in asked
-    ]
+    """Calls as they are sent back: every service takes a plain name and an object of JSON, and few take anything else.
+    What the model wrote is on record, and what was wrong with it in the answer to the call."""
+    return [{"id": call.id, "type": "function", "function": _sendable(call)} for call in asked]
 
 
-def calls_of(message: Any) -> list[ToolCall]:
-    """The calls of tools in a message of a model. One without an identifier gets its number."""
-    calls = [(call, call.function) for call in message.tool_calls or ()]
-    return [
-        ToolCall(storable(call.id or f"call_{number}"), storable(said.name or ""), storable(said.arguments or ""))
-        for number, (call, said) in enumerate(calls, start=1)
-    ]
+def _sendable(call: ToolCall) -> dict[str, str]:
+    try:
+        fine = isinstance(json.loads(call.arguments), dict)
+    except (ValueError, RecursionError):
+        fine = False
+    name = call.name if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", call.name) else "unknown"
+    return {"name": name, "arguments": call.arguments if fine else "{}"}
+
+
+def calls_of(message: Any, turn: int) -> list[ToolCall]:
+    """The calls of tools in a message of a model, of whatever kind.
+
+    They get identifiers of ours, of nine letters and digits, as the strictest service wants them: those of a service
+    are random, and a model that answers alike would leave another record every time. One that holds a signature, which
+    its service wants back, is kept.
+    """
+    found = []
+    for number, call in enumerate(getattr(message, "tool_calls", None) or (), start=1):
+        said, its = getattr(call, "function", None), str(getattr(call, "id", None) or "")
+        name, arguments = (str(getattr(said, part, None) or "") for part in ("name", "arguments"))
+        name_of = its if _SIGNED in its else f"call{turn % 100:02}{number % 1000:03}"
+        found.append(ToolCall(storable(name_of), storable(name), storable(arguments)))
+    return found

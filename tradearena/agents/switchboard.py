@@ -67,9 +67,11 @@ class Switchboard:
         self.allowance.in_time()
 
 
-def request_key(model: str, address: str | None, parameters: str, seed: int, words: Sequence[bytes]) -> bytes:
+def request_key(
+    model: str, address: str | None, parameters: str, seed: int, words: Sequence[bytes], analyst: str = ""
+) -> bytes:
     """Names a request: the model and where it is, all that is sent beside the words, the episode's seed (not every
     model takes one, but two seeds are two draws), and the SHA-256 of the words: system text, and in turn prompts and
-    replies."""
-    named = [model, address, parameters, seed, *(each.hex() for each in words)]
+    replies. Two analysts who are asked alike are two draws as well."""
+    named = [model, address, parameters, seed, *(each.hex() for each in words), *([analyst] if analyst else [])]
     return hashlib.sha256(json.dumps(named).encode()).digest()

@@ -62,11 +62,18 @@ class Correlations(Card):
     bars: Annotated[int, Field(ge=20, le=250)] = 60
 
 
+class Weight(Card):
+    """Of one symbol, a fraction of NAV."""
+
+    symbol: str
+    weight: float
+
+
 class WhatIfAudit(Card):
     """What the risk desk would make of these target weights if you decided so now: its findings, and what it would
     approve. Symbols you leave out get weight 0."""
 
-    target_weights: dict[str, float]
+    target_weights: list[Weight]
 
 
 def _history(asked: History, observation: Observation) -> str:
@@ -116,7 +123,11 @@ def _known(numbers: str) -> str:
 def _what_if_audit(asked: WhatIfAudit, observation: Observation) -> str:
     if observation.what_if is None:
         raise ValueError("nobody audits here")
-    decision = decision_of({"target_weights": asked.target_weights}, observation.symbols)
+    weights = {each.symbol: each.weight for each in asked.target_weights}
+    if len(weights) < len(asked.target_weights):
+        raise ValueError("a symbol stands there twice")
+    _columns(list(weights), observation)
+    decision = decision_of({"target_weights": weights}, observation.symbols)
     if decision.status == "fallback":
         raise ValueError(decision.reason)
     report = observation.what_if(decision)

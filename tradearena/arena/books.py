@@ -32,7 +32,7 @@ class PaperBooks:
         if self._wanted is not None:
             self._open(t, self._wanted)
             self._wanted = None
-        nav = self.cash + self.shares.dot(self.panel.mark[t])
+        nav = self.cash + np.add.reduce(self.shares * self.panel.mark[t], axis=1)
         intent, approved, reference = nav.tolist()
         if min(intent, approved, reference) <= 0.0:
             bust = nav <= 0.0
@@ -43,6 +43,6 @@ class PaperBooks:
     def _open(self, t: int, weights: Array) -> None:
         """Trade to the weights at the open of bar t, or at the last mark of a symbol without a bar."""
         price = self.panel.opening[t]
-        value = np.maximum(self.cash + self.shares.dot(price), 0.0)
+        value = np.maximum(self.cash + np.add.reduce(self.shares * price, axis=1), 0.0)
         self.shares = ratio(weights * value[:, None], price)
-        self.cash = value - self.shares.dot(price)
+        self.cash = value - np.add.reduce(self.shares * price, axis=1)

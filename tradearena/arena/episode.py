@@ -24,7 +24,7 @@ from tradearena.risk.audit import audit
 from tradearena.risk.feedback import UNTOLD, Feedback
 from tradearena.risk.monitor import RiskMonitor
 from tradearena.store.chain import observation_digest
-from tradearena.values import Call, Decision, Fill, Mark, Observation, Step
+from tradearena.values import Call, Decision, Fill, Mark, Observation, RiskReport, Step
 
 Ending: TypeAlias = Literal["complete", "ruined"]
 
@@ -36,8 +36,8 @@ class Record(Protocol):
         """The decision already on record for bar t, if any."""
         ...
 
-    def keep(self, step: Step) -> None:
-        """Put a step on record."""
+    def keep(self, step: Step) -> RiskReport:
+        """Put a step on record; returns the audit that is acted upon, which is the one on record."""
         ...
 
     async def settled(self) -> None:
@@ -58,7 +58,8 @@ class Record(Protocol):
 class Setting:
     """Everything an episode depends on, beside the agent: bars, policy, span, the reference portfolio, and what the
     agent is told of its audits (by default nothing). `halt` is asked before the decision of each bar: it may show
-    progress, and says whether to stop."""
+    progress, and says whether to stop. `rehearse`: the agent's tools may ask what the audit would make of a decision;
+    code of others may not, since what it is handed for that is the audit's own state."""
 
     panel: Panel
     policy: Policy
@@ -66,6 +67,7 @@ class Setting:
     reference: RollingMarkowitz
     halt: Callable[[int], bool] = lambda _t: False
     feedback: Callable[[], Feedback] = lambda: UNTOLD
+    rehearse: bool = False
 
 
 async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, str]:
@@ -113,15 +115,13 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         estimate = setting.reference.at(t)  # before anybody is paid for an answer that could not be audited
         state, clusters = monitor.state(t, account, estimate)
         shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
-        what_if = partial(audit, state=state, limits=policy.limits)
+        what_if = partial(audit, state=state, limits=policy.limits) if setting.rehearse else None
         observation = Observation(t, span.first, previous, *shown, what_if)
         decision, latency = record.recall(t), 0.0
         if decision is None:
             decision, latency = await _ask(agent, observation, record)
         report = audit(decision, state, policy.limits)
-        ledger.order(t, report.approved)
-        books.rebalance(report.intent, report.approved, estimate.weights)
-        record.keep(
+        report = record.keep(
             Step(
                 t=t,
                 observation=observation_digest(panel.digests[t], account, told),
@@ -137,6 +137,8 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             )
         )
         await record.settled()
+        ledger.order(t, report.approved)
+        books.rebalance(report.intent, report.approved, estimate.weights)
         told, gist = feedback.tell(report)
         memory.add(t, decision, gist, account)
         marks, fills, previous = [], [], t

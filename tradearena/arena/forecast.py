@@ -22,7 +22,7 @@ from tradearena.agents.gateway import prices_of, tokens_in
 from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import Model
 from tradearena.agents.talker import Talker
-from tradearena.agents.tools import CALLS, LONGEST
+from tradearena.agents.tools import CALLS, LONGEST, specifications
 from tradearena.arena.episode import play
 from tradearena.arena.plan import Plan, Planned
 from tradearena.arena.tally import Tally
@@ -31,8 +31,8 @@ from tradearena.values import Exchange
 COUNTED = 5
 """Prompts of an episode whose tokens are counted, one by one; those of the others follow by their length."""
 
-ASKED_AGAIN = 50
-"""Tokens in which an agent is asked again."""
+ASKED_AGAIN = 250
+"""Characters in which an agent is asked again, or told that an answer to a call is cut."""
 
 WORDS = (
     "Momentum leads here, so the strongest names carry the weight; the rest stays in cash until the picture clears. "
@@ -112,20 +112,23 @@ def _asked(plan: Plan, planned: Planned, agent: Talker) -> list[_Share]:
     for (speaker, voice), echo in zip(speakers, echoes, strict=True):
         if isinstance(voice, LanguageModel):
             more = voice.rounds + (0 if speaker.name else agent.again)
-            shares.append(_share(voice.model, echo, more, 0 if speaker.name else reports, tools=bool(voice.rounds)))
+            shares.append(_share(voice, echo, more, 0 if speaker.name else reports))
             reports += voice.model.max_tokens
     return shares
 
 
-def _share(model: Model, echo: _Echo, more: int, reports: int, *, tools: bool) -> _Share:
+def _share(voice: LanguageModel, echo: _Echo, more: int, reports: int) -> _Share:
     """One request for each prompt, and at most so many `more`, each of which reads what was said before as well.
-    `reports` are the tokens that others may have written into the prompt."""
+    `reports` are the tokens that others may have written into the prompt. At most a character is a token: of what
+    tools give most are digits. The form of the answer and the tools are read as well."""
+    model = voice.model
     every = max(1, len(echo.asked) // COUNTED)
     sample = echo.asked[every // 2 :: every]
     by_length = sum(tokens_in(model.model, text) for text in sample) / sum(map(len, sample))
     read = by_length * sum(map(len, echo.asked)) / len(echo.asked)
-    added = model.max_tokens + (CALLS * LONGEST // 2 if tools else ASKED_AGAIN)
-    most = (more + 1) * (read + reports) + added * more * (more + 1) / 2
+    forms = len(json.dumps([specifications(voice.tools), voice.schema]))
+    added = model.max_tokens + (CALLS * (LONGEST + ASKED_AGAIN) if voice.rounds else ASKED_AGAIN)
+    most = (more + 1) * (read + reports + forms) + added * more * (more + 1) / 2
     plain = min(tokens_in(model.model, echo.text), model.max_tokens)
     return _Share(model, (1, more + 1), (read, most), (plain, (more + 1) * model.max_tokens))
 

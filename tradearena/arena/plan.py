@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from string import Template
 
@@ -23,6 +23,7 @@ from tradearena.arena.tally import Tally
 from tradearena.errors import UsageError
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window
+from tradearena.panel import Panel
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.feedback import Feedback, desk, open_wording
@@ -47,6 +48,11 @@ class Planned:
     def title(self) -> str:
         """What tells it from the others of its plan, for people."""
         return f"{self.candidate.card.name}, feedback {self.mode}, seed {self.seed}, bars from {self.span.first}"
+
+
+def identity(bars: str, policy: str, window: str) -> str:
+    """Names a universe: digests of bars and policy, window rule, and the engine."""
+    return hashlib.sha256(json.dumps([bars, policy, window, ENGINE]).encode()).hexdigest()[:10]
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,7 @@ class Plan:
     @property
     def identity(self) -> str:
         """Names the universe: dataset digest, policy, window rule and engine. Agents, modes and seeds extend a file."""
-        said = [self.dataset.panel.digest, self.policy.digest, self.window.rule, ENGINE]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:10]
+        return identity(self.dataset.panel.digest, self.policy.digest, self.window.rule)
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -144,23 +149,28 @@ class Plan:
         """Where an episode of this plan plays, and what its agent is told. All episodes share the reference: it depends
         on the bars alone."""
         panel, policy = self.dataset.panel, self.policy
-
-        def feedback() -> Feedback:
-            return desk(
-                mode,
-                self.wording,
-                symbols=panel.symbols,
-                limits=policy.limits,
-                decisions=len(span.decisions),
-                dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
-                donors=lambda: donors(panel, policy, span.first, self.wording, candidate),
-            )
-
-        return Setting(panel, policy, span, self._reference, halt, feedback)
+        feedback = partial(told, panel, policy, span, mode, self.wording, seed, candidate)
+        rehearse = candidate is not None and candidate.card.rehearses
+        return Setting(panel, policy, span, self._reference, halt, feedback, rehearse)
 
     @cached_property
     def _reference(self) -> RollingMarkowitz:
         return RollingMarkowitz(self.dataset.panel, self.policy.reference)
+
+
+def told(
+    panel: Panel, policy: Policy, span: Span, mode: str, wording: Template, seed: int, candidate: Candidate | None
+) -> Feedback:
+    """What tells the agent of an episode of its audits; the candidate is whom donors are to be like."""
+    return desk(
+        mode,
+        wording,
+        symbols=panel.symbols,
+        limits=policy.limits,
+        decisions=len(span.decisions),
+        dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
+        donors=lambda: donors(panel, policy, span.first, wording, candidate),
+    )
 
 
 def rehearse(plan: Plan, name: str, span: Span | None = None) -> Trajectory:

@@ -1,4 +1,4 @@
-"""A plan comes in; what its agent would be sent at the first step goes out, and nothing is sent."""
+"""A plan comes in; what its agent, and its team, would be sent at the first step goes out, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tradearena.agents.agent import Seat
-from tradearena.agents.conversation import Reply
+from tradearena.agents.conversation import Reply, Speaker
 from tradearena.agents.talker import Talker
 from tradearena.agents.tools import specifications
 from tradearena.arena.episode import play
@@ -20,29 +20,34 @@ from tradearena.values import Exchange
 
 
 class Sent(NamedTuple):
-    """The texts of a request, and the tools that it offers, as JSON; "" where there are none."""
+    """The texts of a request to a speaker ("": the one who decides), and the tools that it offers, as JSON; "" where
+    there are none."""
 
+    speaker: str
     system: str
     prompt: str
     tools: str
 
 
 class _Listener:
-    """A voice that hears the first request and stops there."""
+    """The voice of a speaker that hears its first request; who decides stops there, and who reports says nothing."""
 
-    def __init__(self, tools: Sequence[str]) -> None:
-        self.tools = json.dumps(specifications(tools), indent=2) if tools else ""
-        self.heard = Sent("", "", "")
+    def __init__(self, speaker: Speaker, heard: list[Sent]) -> None:
+        self.speaker, self.heard = speaker, heard
 
     async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
         """Nobody answers."""
-        self.heard = Sent(system, prompt, self.tools)
-        raise Interrupted("the first request was heard")
+        tools = self.speaker.tools
+        offered = json.dumps(specifications(tools), indent=2) if tools else ""
+        self.heard.append(Sent(self.speaker.name, system, prompt, offered))
+        if self.speaker.name:
+            return Reply("")
+        raise Interrupted("the first requests were heard")
 
 
-def first_request(plan: Plan) -> Sent:
-    """Begin the plan's first episode, up to the first request. No mode has been told anything by then, and no seed is
-    part of the words.
+def first_requests(plan: Plan) -> list[Sent]:
+    """Begin the plan's first episode, up to the first request to the one who decides; those to its team come before. No
+    mode has been told anything by then, and no seed is part of the words.
 
     Raises:
         UsageError: the agent is not asked in words, or the window holds no decision.
@@ -53,8 +58,9 @@ def first_request(plan: Plan) -> Sent:
     agent = planned.candidate.seat(seat)
     if not isinstance(agent, Talker):
         raise UsageError(f"{planned.candidate.card.name} is not asked in words: there is no prompt to show")
-    first = agent.speakers[0]
-    first.voice = listener = _Listener(first.tools)
+    heard: list[Sent] = []
+    for speaker in agent.speakers:
+        speaker.voice = _Listener(speaker, heard)
     with suppress(Interrupted):
         asyncio.run(play(agent, setting, Tally(plan.dataset.panel, plan.policy.execution.initial_cash)))
-    return listener.heard
+    return heard

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tradearena.panel import Panel
-from tradearena.values import Call, Decision, Fill, Mark, Step, Trajectory
+from tradearena.values import Call, Decision, Fill, Mark, RiskReport, Step, Trajectory
 
 
 class Tally:
@@ -21,11 +21,12 @@ class Tally:
         """Nothing is on record."""
         return None
 
-    def keep(self, step: Step) -> None:
+    def keep(self, step: Step) -> RiskReport:
         """Remember a step."""
         self.steps.append(step)
         self.marks.extend(step.marks)
         self.fills.extend(step.fills)
+        return step.report
 
     async def settled(self) -> None:
         """Nothing has to be safe."""

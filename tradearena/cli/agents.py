@@ -11,7 +11,7 @@ import typer
 from tradearena.cli import options
 from tradearena.cli.session import DEFAULT_DATA, DEFAULT_POLICY, announce_keys
 from tradearena.cli.terminal import say
-from tradearena.errors import UsageError
+from tradearena.errors import AgentError, UsageError
 
 app = typer.Typer(help="Which agents there are, what one is made of, and whether it answers.", no_args_is_help=True)
 
@@ -72,33 +72,41 @@ def _show_card(name: str, home: Path | None, *, json: bool) -> None:
         report.print_json({**card, "warmup": agent.warmup, "digest": agent.digest})
         return
     asking = card.pop("prompt") if agent.card.kind in VOICES else {}
-    team = [f"{each['name']} ({each['instructions']}.txt)" for each in card["team"]]
-    for key, value in {**card, **asking, "team": ", ".join(team) or "none"}.items():
+    team = card.pop("team")
+    for key, value in {**card, **asking}.items():
         if key not in ("parameters", "prompt"):
             typer.echo(f"{key:<16}{', '.join(value) or 'none' if isinstance(value, list) else value}")
     typer.echo(f"{'warm-up':<16}{agent.warmup} bars")
     for key, value in card["parameters"].items():
         typer.echo(f"  {key:<14}{value}")
+    for analyst in team:
+        typer.echo(f"analyst         {analyst['name']}")
+        typer.echo(f"  instructions  {analyst['instructions']}")
+        typer.echo(f"  tools         {', '.join(analyst['tools']) or 'none'}, {analyst['rounds']} rounds")
+        for key, value in analyst["parameters"].items():
+            typer.echo(f"  {key:<14}{value}")
 
 
 def _show_prompt(name: str, data: str, policy: str, home: Path | None, *, json: bool) -> None:
     from tradearena import policy as policies
     from tradearena.agents.card import open_agent
     from tradearena.arena.plan import Plan
-    from tradearena.arena.preview import first_request
+    from tradearena.arena.preview import first_requests
     from tradearena.cli import report
     from tradearena.market.dataset import open_dataset
     from tradearena.market.window import Window
 
     dataset = open_dataset(data, home=home)
     agent = open_agent(name, timezone=dataset.card.timezone, home=home)
-    whole = first_request(Plan(dataset, policies.load(policy, home), Window(), (agent,)))._asdict()
-    sent = {part: text for part, text in whole.items() if text}
+    sent = first_requests(Plan(dataset, policies.load(policy, home), Window(), (agent,)))
+    *team, last = ({part: text for part, text in each._asdict().items() if text} for each in sent)
     if json:
-        report.print_json(sent)
+        report.print_json({**last, **({"team": team} if team else {})})
         return
-    for part, text in sent.items():
-        say(f"--- {part}\n{text}\n--- end of {part}\n")
+    for request in (*team, last):
+        of = f" of {request.pop('speaker')}" if "speaker" in request else ""
+        for part, text in request.items():
+            say(f"--- {part}{of}\n{text}\n--- end of {part}{of}\n")
 
 
 @app.command("check")
@@ -122,12 +130,22 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
         raise UsageError(f"{agent.card.name} asks no model: there is nothing to check")
     announce_keys()
     card = agent.card.model_dump()
-    own = [parameters_for(card, analyst.name) for analyst in agent.card.team if analyst.parameters]
-    models = [Model.model_validate(agent.settings), *(Model.model_validate(each) for each in own)]
-    found = [asyncio.run(probe(model)) for place, model in enumerate(models) if model not in models[:place]]
+    asked = [
+        Model.model_validate(parameters_for(card, name)) for name in ("", *(each.name for each in agent.card.team))
+    ]
+    models = {(model.model, model.api_base, model.key): model for model in reversed(asked)}
+    found, failures = [], []
+    for each in reversed(models.values()):
+        try:
+            found.append(asyncio.run(probe(each)))
+        except AgentError as error:
+            failures.append(error)
+        else:
+            if not json:
+                say(str(found[-1]))
+    if failures:
+        raise AgentError("; ".join(map(str, failures)))
     if json:
-        first, *others = ({**asdict(each), "prices": each.prices and each.prices.model_dump()} for each in found)
+        listed = [{**asdict(good), "prices": good.prices and good.prices.model_dump()} for good in found]
+        first, *others = listed
         report.print_json({**first, **({"team": others} if others else {})})
-        return
-    for each in found:
-        say(str(each))

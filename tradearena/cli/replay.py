@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tradearena.cli import options
 from tradearena.cli.terminal import say
+from tradearena.errors import DivergedError, UsageError
 
 if TYPE_CHECKING:
     from tradearena.store.reader import Reader
@@ -26,6 +28,10 @@ def replay(
     step: Annotated[int | None, typer.Option("--step", help="Show the step at this bar in full.")] = None,
     each: Annotated[bool, typer.Option("--each", help="Every step in full; on a terminal Enter goes on.")] = False,
     text: Annotated[bool, typer.Option("--text", help="With --step: prompt and reply, word for word.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check all of it: chain, seals, and every step played again.")
+    ] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="With --verify: chain and seals alone.")] = False,
     every_line: Annotated[bool, typer.Option("--all", help="Every step in the table, the middle too.")] = False,
     home: options.Home = None,
     json: options.Json = False,
@@ -33,7 +39,7 @@ def replay(
     """Replay an episode from its file: no key, no network, no dataset.
 
     A table of its steps; with --step one of them in full, with --text as it was put to the agent and answered; with
-    --each all of them, one after the other.
+    --each all of them, one after the other. With --verify nothing is shown but whether the file is what it says.
     """
     from tradearena.cli import report
     from tradearena.store.files import resolve
@@ -41,6 +47,11 @@ def replay(
     from tradearena.store.story import page, story
 
     path = resolve(file, home)
+    if fast and not verify:
+        raise UsageError("--fast is for --verify: it leaves out what takes long")
+    if verify:
+        _verify(path, fast=fast, json=json)
+        return
     with Reader(path) as reader:
         row = reader.episode(episode)
         if step is not None:
@@ -60,6 +71,27 @@ def replay(
             _walk(reader, row, lines)
         else:
             _print_table(reader, row, lines, whole=every_line)
+
+
+def _verify(path: Path, *, fast: bool, json: bool) -> None:
+    """Say what was checked, and fail where something is not as it must be."""
+    from tradearena.arena.verify import verify
+    from tradearena.cli import report
+
+    whole, verdicts = verify(path, fast=fast)
+    wrong = [*whole, *(verdict.wrong for verdict in verdicts if verdict.wrong)]
+    if json:
+        found = [{**each._asdict(), "wrong": each.wrong and str(each.wrong)} for each in verdicts]
+        report.print_json({"experiment": str(path), "whole": [str(each) for each in whole], "episodes": found})
+    else:
+        rows = [
+            [each.episode, each.agent, each.feedback, f"{each.steps:,}", "no" if each.wrong else "yes",
+             "yes" if each.sealed else "not ended", "yes" if each.recomputed else "no"]
+            for each in verdicts
+        ]  # fmt: skip
+        report.print_table(["episode", "agent", "feedback", "steps", "as it must be", "sealed", "played again"], rows)
+    if wrong:
+        raise DivergedError(f"{path}: {wrong[0]}; {len(wrong)} in all")
 
 
 def _as_json(found: Page) -> dict[str, object]:

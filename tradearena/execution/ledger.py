@@ -6,7 +6,8 @@
 
 Cash is never spent below zero: buys are scaled to what there is, sales that would not cover their own cost are not
 made, and a borrow fee that cash cannot pay is owed (and part of NAV) until it can. Arrays are replaced, never changed
-in place, so whoever was handed one keeps it.
+in place, so whoever was handed one keeps it. Sums are numpy's and not those of a BLAS, whose last bits differ from one
+processor to the next: money is exact everywhere.
 """
 
 from __future__ import annotations
@@ -150,11 +151,11 @@ class Ledger:
         mark = self.panel.mark[t]
         self.borrow = 0.0
         if self.allow_short and self.terms.borrow_rate > 0:
-            short = float(np.maximum(-self.shares, 0.0).dot(mark))
+            short = float(np.add.reduce(np.maximum(-self.shares, 0.0) * mark))
             self.borrow = short * self.terms.borrow_rate / self.panel.bars_per_year
             self.owed += self.borrow
             self._settle()
-        self.nav = self.cash + float(self.shares.dot(mark)) - self.owed
+        self.nav = self.cash + float(np.add.reduce(self.shares * mark)) - self.owed
         if self.nav <= 0.0:
             self.ruined = True
             self.cash, self.owed, self.shares = self.nav, 0.0, self._nothing

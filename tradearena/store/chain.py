@@ -92,14 +92,15 @@ def closing_link(previous: bytes, marks: tuple[Mark, ...], fills: tuple[Fill, ..
 
 
 def _happened(link: _Hash, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> None:
-    """What the market did with the account since the link before."""
-    link.update(struct.pack("<qq", len(marks), len(fills)))
+    """What the market did with the account since the link before: of fills, what is on record of them."""
+    ordered = [(fill, places) for fill in fills if len(places := fill.ordered.nonzero()[0])]
+    link.update(struct.pack("<qq", len(marks), len(ordered)))
     for mark in marks:
         link.update(struct.pack("<q7d", *mark))
-    for fill in fills:
-        link.update(struct.pack("<qq", fill.t, fill.decided))
+    for fill, places in ordered:
+        link.update(struct.pack("<qqq", fill.t, fill.decided, len(places)) + places.astype("<i4").tobytes())
         for array in (fill.ordered, fill.quantity, fill.price, fill.commission, fill.spread, fill.impact, fill.cause):
-            link.update(array.tobytes())
+            link.update(array[places].tobytes())
 
 
 def _text(link: _Hash, text: str | None) -> None:

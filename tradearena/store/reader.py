@@ -58,8 +58,13 @@ class Reader:
     def _name_tables(self) -> None:
         """Let the names of our tables mean what they mean whatever else the file holds."""
         found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
-        if {*TABLES} - {name for (name,) in found}:
-            raise self._foreign()
+        if missing := {*TABLES} - {name for (name,) in found}:
+            if {"experiment", "episode", "step"} & missing:
+                raise self._foreign()
+            lacks = ", ".join(sorted(missing))
+            raise StoreError(
+                f"{self.path}: made by another version of TradeArena (it has no table {lacks}); read it with that"
+            )
         for table in TABLES:
             self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
 
@@ -120,9 +125,19 @@ class Reader:
             _decision(row, intent, tuple(said.pop(row[0], ()))) for row, intent in zip(rows, intents, strict=True)
         ]
         last = rows[-1][0] if rows else -1
+        self._sound(episode, last)
         query = "SELECT count(*) FROM call WHERE episode = ? AND t > ?"
         ((made,),) = self.db.execute(query, [episode, last]).fetchall()
         return Recorded(decisions, [row[-1] for row in rows], made, tuple(said.popitem()[1]) if said else ())
+
+    def _sound(self, episode: str, last: int) -> None:
+        """Are the texts of exchanges after a bar those they are filed as? Of the others the hash chain says it."""
+        query = "SELECT unnest([system, prompt, reply]) FROM exchange WHERE episode = ? AND t > ?"
+        filed = {bytes(digest) for (digest,) in self.db.execute(query, [episode, last]).fetchall()}
+        where = "WHERE episode = ? AND t > ?"
+        stand = texts(self.db, where, [episode, last], "unhex(sha256(text))") if filed else {}
+        if any(stand.get(digest) is None or bytes(stand[digest]) != digest for digest in filed):
+            raise StoreError(f"{self.path}: what was said of a decision that was not reached was changed; use --again")
 
     def exchanges(self, episode: str, t: int | None = None) -> dict[int, list[Exchange]]:
         """What was said to an agent that is asked in words, by bar, or at bar t alone; the requests it took are on

@@ -14,7 +14,7 @@ from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, Step
+from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
 
 Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
 
@@ -57,8 +57,8 @@ class Recorder:
         known = self.recorded.decisions
         return known[self.steps] if self.steps < len(known) else None
 
-    def keep(self, step: Step) -> None:
-        """Put a step on record.
+    def keep(self, step: Step) -> RiskReport:
+        """Put a step on record; returns its audit.
 
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
@@ -82,6 +82,7 @@ class Recorder:
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
                 "was changed, or another version or processor computed it; start a new replicate with --again"
             )
+        return step.report
 
     async def settled(self) -> None:
         """Wait until a step that was paid for is committed."""

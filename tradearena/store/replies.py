@@ -44,8 +44,7 @@ def _collect(reader: Reader, found: dict[bytes, Answered]) -> None:
             if text_digest(text) != bytes(reply):
                 raise StoreError(f"{reader.path}: a reply in it was changed; nothing of this file is used again")
             call = Call(*fields)
-            key = request_key(
-                call.model, parameters_for(json.loads(card), speaker).get("api_base"), call.parameters, seed, words
-            )
+            address = parameters_for(json.loads(card), speaker).get("api_base")
+            key = request_key(call.model, address, call.parameters, seed, words, speaker)
             found.setdefault(key, Answered(text, call, tools=tools))
         words.append(bytes(reply))

@@ -46,6 +46,7 @@ class EpisodeRow:
     card: dict[str, Any]
     agent_digest: str
     feedback: str
+    wording: str
     seed: int
     replicate: int
     first: int

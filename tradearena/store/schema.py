@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-ENGINE = 2
+ENGINE = 3
 """Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
 
 

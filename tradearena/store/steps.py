@@ -1,0 +1,111 @@
+"""An episode as it stands on file: a reader comes in; its steps, with the link of each, and what happened after the
+last go out."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tradearena.panel import Array
+from tradearena.store.columns import count, listed
+from tradearena.store.reader import Reader
+from tradearena.store.seal import read
+from tradearena.values import Account, Decision, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
+
+
+class Held(NamedTuple):
+    """A step on file, and its link."""
+
+    step: Step
+    link: bytes
+
+
+class Story(NamedTuple):
+    """An episode on file: its steps, and the marks and fills after the last of them."""
+
+    steps: tuple[Held, ...]
+    marks: tuple[Mark, ...]
+    fills: tuple[Fill, ...]
+
+
+def story_of(reader: Reader, episode: str) -> Story:
+    """Everything of an episode that is in its hash chain, from the rows of its file alone.
+
+    Of an account, what is on file is there: NAV, cash, shares and orders in flight. Its weights follow from these, and
+    are left out (zeros); so are fills of which nothing was ordered.
+    """
+    n = len(reader.experiment().symbols)
+    marks = [Mark(*(row[name] for name in Mark._fields)) for row in _rows(reader, "mark", episode)]
+    fills, exchanges = _fills(_rows(reader, "fill", episode), n), reader.exchanges(episode)
+    clusters = {row["t"]: np.asarray(row["labels"], dtype=np.int16) for row in _rows(reader, "cluster", episode)}
+    findings: dict[int, list[Finding]] = defaultdict(list)
+    for row in _rows(reader, "finding", episode):
+        findings[row["t"]].append(Finding(*(row[name] for name in Finding._fields)))
+    steps, marked, filled = [], 0, 0
+    for row in _rows(reader, "step", episode):
+        t = row["t"]
+        happened = list(takewhile(lambda mark, t=t: mark.t <= t, marks[marked:]))  # type: ignore[misc]
+        due = list(takewhile(lambda fill, t=t: fill.t <= t, fills[filled:]))  # type: ignore[misc]
+        marked, filled = marked + len(happened), filled + len(due)
+        waiting = takewhile(lambda fill, t=t: fill.decided < t, fills[filled:])  # type: ignore[misc]
+        decision = Decision(
+            target=None if row["kept"] else row["intent"],
+            **{name: row[name] for name in ("rationale", "confidence", "reflection", "status", "reason")},
+            stray=tuple((name, stated) for name, stated in json.loads(row["stray"])),
+            exchanges=tuple(exchanges.get(t, ())),
+            notes=tuple(Note(*note) for note in json.loads(row["notes"])),
+        )
+        exposures = Exposures(*(row[name] for name in Exposures._fields))
+        step = Step(
+            t=t,
+            observation=row["observation"],
+            decision=decision,
+            report=RiskReport(row["intent"], row["approved"], tuple(findings[t]), exposures),
+            account=_account(happened, row["shares"], waiting, due),
+            reference=row["reference"],
+            short=row["short"],
+            clusters=clusters.get(t),
+            marks=tuple(happened),
+            latency=row["latency"],
+            told=row["told"],
+        )
+        steps.append(Held(step, row["hash"]))
+    return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]))
+
+
+def _account(marks: list[Mark], shares: Array, waiting: Iterable[Fill], due: list[Fill]) -> Account:
+    """What is on file of an account at a decision."""
+    nav, cash, owed = (marks[-1].nav, marks[-1].cash, marks[-1].owed) if marks else (np.nan, np.nan, np.nan)
+    nothing = np.zeros(len(shares))
+    flight: Array = sum((fill.ordered for fill in waiting), start=nothing)
+    return Account(nav, cash, owed, shares, flight, nothing, nothing, due[0] if due else None)
+
+
+def _fills(rows: list[dict[str, Any]], n: int) -> list[Fill]:
+    """Rows, one per symbol that something was ordered of, as the fill of each bar."""
+    names = ("ordered", "quantity", "price", "commission", "spread", "impact")
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in rows:
+        empty = {name: np.zeros(n) for name in names} | {"cause": np.zeros(n, dtype=np.int8)}
+        at = found.setdefault((row["t"], row["decided"]), empty)
+        for name in (*names, "cause"):
+            at[name][row["symbol"]] = row[name]
+    return [Fill(t, decided, **fields) for (t, decided), fields in found.items()]
+
+
+def _rows(reader: Reader, table: str, episode: str) -> list[dict[str, Any]]:
+    """The rows of a table, in order."""
+    held = read(reader.db, table, "WHERE episode = ?", [episode])
+    if not held:
+        return []
+    n = count(held)
+    columns = {
+        column.name: each.data if column.type.endswith("[n]") else listed(column, each, n)
+        for column, each in held.items()
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
