@@ -53,7 +53,7 @@ class Reader:
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
-            raise self._foreign() from error
+            raise self._changed(error) from error
 
     def _name_tables(self) -> None:
         """Let the names of our tables mean what they mean whatever else the file holds."""
@@ -71,6 +71,12 @@ class Reader:
     def _foreign(self) -> StoreError:
         return StoreError(f"{self.path}: not an experiment file of TradeArena")
 
+    def _changed(self, error: Exception) -> StoreError:
+        first = str(error).splitlines()[0]
+        return StoreError(
+            f"{self.path}: a text in it is not what it has to be ({first}); it was changed, or is damaged"
+        )
+
     def experiment(self) -> Experiment:
         """The set-up.
 
@@ -86,8 +92,10 @@ class Reader:
             (row,) = self._rows("experiment", Experiment.__annotations__)
             row["policy"] = Policy.model_validate_json(row["policy"]).model_dump(mode="json")
             row["dataset"], row["warnings"] = json.loads(row["dataset"]), json.loads(row["warnings"])
-        except (duckdb.BinderException, ValueError):
+        except duckdb.BinderException:
             raise self._foreign() from None
+        except ValueError as error:
+            raise self._changed(error) from None
         row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
