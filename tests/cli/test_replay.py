@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import duckdb
 import pytest
 
 
@@ -156,3 +161,42 @@ def test_a_step_flags_what_is_held_at_an_older_price(arena, tmp_path):
     shown = arena("replay", run["experiment"], "--step", "24").out
     (line,) = (line for line in shown.splitlines() if line.strip().startswith("B "))
     assert "not traded: last mark" in line
+
+
+# ---------------------------------------------------------------------- --verify
+
+
+def test_a_file_is_verified_from_itself_alone(arena, recorded):
+    answer = arena("replay", recorded, "--verify")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.count(" yes ") >= 3
+    found = arena("replay", recorded, "--verify", "--json").json
+    assert found["whole"] == []
+    assert {(each["wrong"], each["recomputed"], each["sealed"]) for each in found["episodes"]} == {(None, True, True)}
+    fast = arena("replay", recorded, "--verify", "--fast", "--json").json
+    assert {each["recomputed"] for each in fast["episodes"]} == {False}
+
+
+def test_a_file_that_was_changed_is_convicted(arena, recorded, tmp_path):
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(recorded.read_bytes())
+    with duckdb.connect(str(copy)) as db:
+        db.execute("UPDATE mark SET nav = nav + 0.01 WHERE t = 22")
+    answer = arena("replay", copy, "--verify")
+    assert answer.code == 1
+    assert "mark.nav at bar 22 is " in answer.err
+    found = arena("replay", copy, "--verify", "--json")
+    assert found.code == 1
+    assert "mark.nav at bar 22 is " in found.json["error"]
+    assert arena("replay", copy, "--verify", "--fast").code == 1
+    assert arena("replay", copy, "--fast").code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["Prescott", "Nehalem", "Haswell"])
+def test_a_file_is_verified_under_another_kernel_of_the_blas(recorded, kernel):
+    code = "from tradearena.cli import main; main()"
+    environment = {**os.environ, "OPENBLAS_CORETYPE": kernel}
+    command = [sys.executable, "-c", code, "replay", str(recorded), "--verify"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -31,7 +31,7 @@ from tradearena.store.chain import GENESIS, closing_link, next_link
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE, ENGINE, EPISODE_TABLES
-from tradearena.store.seal import closed, rows_of, setup_of
+from tradearena.store.seal import closed, setup_of
 from tradearena.store.steps import Held, Story, story_of
 from tradearena.values import Call, Decision, Exposures, Fill, Finding, Mark, Observation, RiskReport, Step
 
@@ -125,19 +125,19 @@ def _whole(reader: Reader) -> Iterator[Divergence]:
 def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Verdict:
     """Check one episode; of several things that are wrong the one that says most is named: the recomputed before the
     link, and the link before the seal."""
-    wrong: Divergence | None = None
-    story = Story((), (), ())
+    wrong, steps = None, 0
     try:
         story = story_of(reader, row.id)
+        steps = len(story.steps)
         if not fast:
             _recompute(reader, row, story)
         _chain(row, story)
-        _seal(reader, row, setup)
+        _seal(reader, row, story, setup)
     except _Found as found:
         wrong = Divergence(row.id, *found.at)
     except (TradeArenaError, ValueError, TypeError, KeyError, IndexError) as error:
         wrong = Divergence(row.id, "episode", None, "rows", f"unreadable ({error})", "readable")
-    return Verdict(row.id, row.agent, row.feedback, len(story.steps), not fast, row.seal is not None, wrong)
+    return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, wrong)
 
 
 def _chain(row: EpisodeRow, story: Story) -> None:
@@ -152,9 +152,9 @@ def _chain(row: EpisodeRow, story: Story) -> None:
         raise _Found("episode", None, "root_hash", row.root_hash, root)
 
 
-def _seal(reader: Reader, row: EpisodeRow, setup: bytes) -> None:
+def _seal(reader: Reader, row: EpisodeRow, story: Story, setup: bytes) -> None:
     """The seal covers all there is; an episode that has not come to its end has none."""
-    seal = closed(reader.db, row.id, rows_of(reader.db, row.id), setup) if row.status in DONE else None
+    seal = closed(reader.db, row.id, story.rows, setup) if row.status in DONE else None
     if row.seal != seal:
         raise _Found("episode", None, "seal", row.seal, seal)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tradearena.panel import Array
-from tradearena.store.columns import count, listed
+from tradearena.store.columns import Buffers, count, listed
 from tradearena.store.reader import Reader
-from tradearena.store.seal import read
+from tradearena.store.schema import EPISODE_TABLES, Column
+from tradearena.store.seal import Seal, read
 from tradearena.values import Account, Decision, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
 
 
@@ -26,11 +27,12 @@ class Held(NamedTuple):
 
 
 class Story(NamedTuple):
-    """An episode on file: its steps, and the marks and fills after the last of them."""
+    """An episode on file: its steps, the marks and fills after the last of them, and all its rows as a seal."""
 
     steps: tuple[Held, ...]
     marks: tuple[Mark, ...]
     fills: tuple[Fill, ...]
+    rows: Seal
 
 
 def story_of(reader: Reader, episode: str) -> Story:
@@ -39,15 +41,19 @@ def story_of(reader: Reader, episode: str) -> Story:
     Of an account, what is on file is there: NAV, cash, shares and orders in flight. Its weights follow from these, and
     are left out (zeros); so are fills of which nothing was ordered.
     """
-    n = len(reader.experiment().symbols)
-    marks = [Mark(*(row[name] for name in Mark._fields)) for row in _rows(reader, "mark", episode)]
-    fills, exchanges = _fills(_rows(reader, "fill", episode), n), reader.exchanges(episode)
-    clusters = {row["t"]: np.asarray(row["labels"], dtype=np.int16) for row in _rows(reader, "cluster", episode)}
+    n, seal, rows = len(reader.experiment().symbols), Seal(), {}
+    for table in EPISODE_TABLES:
+        held = read(reader.db, table, "WHERE episode = ?", [episode])
+        seal.absorb(table, held)
+        rows[table] = _rows(held)
+    marks = [Mark(*(row[name] for name in Mark._fields)) for row in rows["mark"]]
+    fills, exchanges = _fills(rows["fill"], n), reader.exchanges(episode)
+    clusters = {row["t"]: np.asarray(row["labels"], dtype=np.int16) for row in rows["cluster"]}
     findings: dict[int, list[Finding]] = defaultdict(list)
-    for row in _rows(reader, "finding", episode):
+    for row in rows["finding"]:
         findings[row["t"]].append(Finding(*(row[name] for name in Finding._fields)))
     steps, marked, filled = [], 0, 0
-    for row in _rows(reader, "step", episode):
+    for row in rows["step"]:
         t = row["t"]
         happened = list(takewhile(lambda mark, t=t: mark.t <= t, marks[marked:]))  # type: ignore[misc]
         due = list(takewhile(lambda fill, t=t: fill.t <= t, fills[filled:]))  # type: ignore[misc]
@@ -75,7 +81,7 @@ def story_of(reader: Reader, episode: str) -> Story:
             told=row["told"],
         )
         steps.append(Held(step, row["hash"]))
-    return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]))
+    return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]), seal)
 
 
 def _account(marks: list[Mark], shares: Array, waiting: Iterable[Fill], due: list[Fill]) -> Account:
@@ -98,9 +104,8 @@ def _fills(rows: list[dict[str, Any]], n: int) -> list[Fill]:
     return [Fill(t, decided, **fields) for (t, decided), fields in found.items()]
 
 
-def _rows(reader: Reader, table: str, episode: str) -> list[dict[str, Any]]:
-    """The rows of a table, in order."""
-    held = read(reader.db, table, "WHERE episode = ?", [episode])
+def _rows(held: Mapping[Column, Buffers]) -> list[dict[str, Any]]:
+    """Rows, from their bytes."""
     if not held:
         return []
     n = count(held)
