@@ -4,6 +4,9 @@ stopped and taken up without a trace."""
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import threading
 from collections import Counter
 from dataclasses import replace
 from itertools import product
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from stage import TIGHT, asked, plan, walk
 
 from tradearena.arena import experiment
-from tradearena.errors import AgentError, DivergedError, Interrupted, TradeArenaError, UsageError
+from tradearena.errors import AgentError, DivergedError, Interrupted, StoreError, TradeArenaError, UsageError
 from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES
 from tradearena.store.seal import seal_of
@@ -347,6 +350,53 @@ def test_an_agent_that_does_not_let_itself_be_broken_off_does_not_hold_the_run_u
     with pytest.raises(Trouble):
         experiment.run(made, path, progress=watch)
     assert {row.agent: row.status for row in rows(path)}["stubborn"] == "interrupted"
+
+
+def test_a_run_that_is_broken_off_while_a_commit_is_written_ends_after_it(path, waiting_plan, undisturbed):
+    """Another process reads the file meanwhile, which keeps the commit waiting."""
+    code = (
+        f"import duckdb, time\ndb = duckdb.connect({str(path)!r}, read_only=True)\nprint(flush=True)\ntime.sleep(0.6)"
+    )
+    readers, ticks = [], iter(range(10**6))
+
+    def watch(at):
+        if at.reached == 12:
+            readers.append(subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE))
+            readers[0].stdout.readline()
+        if at.reached == 20:
+            raise Trouble
+
+    with pytest.raises(Trouble):
+        experiment.run(waiting_plan, path, progress=watch, concurrency=5, clock=lambda: 1.0 * next(ticks))
+    assert readers[0].poll() is not None  # the last commits came after it
+    readers[0].stdout.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("commit")]
+    with Reader(path) as reader:
+        assert sum(len(reader.recorded(row.id).hashes) for row in reader.episodes()) >= 12
+    assert experiment.run(waiting_plan, path).failure is None
+    assert roots(path) == undisturbed
+    assert sealed(path)
+
+
+def test_a_commit_that_fails_beside_the_episodes_ends_the_run_and_the_same_call_goes_on(
+    path, waiting_plan, undisturbed
+):
+    def rename(old, new):
+        with duckdb.connect(str(path)) as db:
+            db.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    ticks = iter(range(10**6))
+
+    def watch(at):
+        if at.reached == 0:
+            rename("mark", "elsewhere")
+
+    with pytest.raises(StoreError, match=r"mine\.duckdb: .*mark"):
+        experiment.run(waiting_plan, path, progress=watch, clock=lambda: 1.0 * next(ticks))
+    assert rows(path) == []
+    rename("elsewhere", "mark")
+    assert experiment.run(waiting_plan, path).failure is None
+    assert roots(path) == undisturbed
 
 
 def test_several_failures_and_a_stop_are_one_sentence(path):

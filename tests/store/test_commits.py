@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import duckdb
 import pytest
 from shelf import NOW, Clock, episode_row, experiment_row
 from stage import walk
 
 from tradearena.errors import StoreError
+from tradearena.store import files
+from tradearena.store.reader import Reader
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
 from tradearena.store.schema import EPISODE_TABLES
+from tradearena.store.seal import seal_of
 from tradearena.store.writer import GROUP, LOGGED, Writer
 
 
@@ -110,6 +116,60 @@ def test_nothing_is_written_after_a_commit_that_failed(writer, path, steps_of):
     with pytest.raises(StoreError, match="the last commit failed; run the same command again"):
         writer.commit()
     assert on_file(path) == {"e1": ("running", 0)}
+
+
+def test_what_could_not_be_written_while_another_process_held_the_file_is_written_by_the_next_commit(
+    writer, path, steps_of, monkeypatch
+):
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+    recorder, made = begun(writer, "e1", at_once=False), steps_of(1)
+    recorder.keep(made.steps[0])
+    code = f"import duckdb\ndb = duckdb.connect({str(path)!r}, read_only=True)\nprint(flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == b"\n"
+        with pytest.raises(StoreError, match="another process holds this file open"):
+            writer.commit()
+        for step in made.steps[1:]:
+            recorder.keep(step)
+        holder.communicate(b"\n")
+    ended(writer, "e1", recorder, made)
+    writer.commit()
+    assert on_file(path) == {"e1": ("complete", 8)}
+    with Reader(path) as reader:
+        assert reader.episode("e1").seal == seal_of(reader.db, "e1")
+
+
+@pytest.mark.parametrize("broken", ["drain", "drain_texts"])
+def test_nothing_is_written_after_steps_were_taken_out_and_lost(writer, path, steps_of, broken):
+    """As by Ctrl-C in the middle of it: those after them would stand on file without them."""
+    recorder, made = begun(writer, "e1"), steps_of(1)
+    recorder.keep(made.steps[0])
+
+    class Hurried(Recorder):
+        pass
+
+    def hurry(_self):
+        raise KeyboardInterrupt
+
+    setattr(Hurried, broken, hurry)
+    begun_too = Hurried("e2", Recorded([], []), writer.commit_if_due)
+    writer.begin_episode(episode_row("e2"), begun_too, at_once=False)
+    with pytest.raises(KeyboardInterrupt):
+        writer.commit()
+    recorder.keep(made.steps[1])
+    with pytest.raises(StoreError, match="the last commit failed"):
+        writer.commit()
+    assert on_file(path) == {"e1": ("running", 0)}
+
+
+def test_what_waits_is_committed_when_the_file_is_compacted(writer, path, steps_of):
+    recorder, made = begun(writer, "e1", at_once=False), steps_of(1)
+    for step in made.steps:
+        recorder.keep(step)
+    ended(writer, "e1", recorder, made)
+    writer.compact()
+    assert on_file(path) == {"e1": ("complete", 8)}
+    assert not writer.logged
 
 
 def test_the_log_is_folded_in_before_reading_it_takes_long(writer, path, steps_of):

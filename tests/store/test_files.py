@@ -15,10 +15,15 @@ import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shelf import Clock, episode_row, experiment_row
+from stage import walk
 
 from tradearena.errors import StoreError, UnknownName
 from tradearena.store import files
 from tradearena.store.reader import Reader
+from tradearena.store.recorder import Recorder
+from tradearena.store.rows import Recorded
+from tradearena.store.writer import Writer
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -255,6 +260,23 @@ def test_a_disk_too_full_for_the_last_checkpoint_keeps_every_step(tiny, steps_of
     with Reader(path) as reader:
         assert len(reader.recorded("e1").hashes) == 400
         assert reader.episode("e1").status == "complete"
+
+
+def test_a_disk_too_full_for_a_commit_and_the_checkpoint_after_it_keeps_the_commit(tiny, steps_of):
+    """And the file is let go of, though the writer is still there."""
+    path, made, clock = tiny / "mine.duckdb", steps_of(1, 400), Clock()
+    writer = Writer(path, clock)
+    writer.create(experiment_row(), walk(1, 30, 3), NOW)
+    recorder = Recorder("e1", Recorded([], []), writer.wait)
+    writer.begin_episode(episode_row("e1"), recorder)
+    for step in made.steps:
+        recorder.keep(step)
+    with pytest.raises(StoreError, match="the disk is full"):
+        writer.compact()
+    with Reader(path) as reader:
+        assert len(reader.recorded("e1").hashes) == 400
+    with pytest.raises(StoreError, match="the last commit failed"):
+        writer.commit()
 
 
 # ---------------------------------------------------------------------- names that DuckDB would read as something else

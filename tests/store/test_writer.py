@@ -261,6 +261,17 @@ def test_a_reader_waits_for_a_commit(path, steps_of, write):
     holder.stdout.close()
 
 
+def test_a_reader_waits_for_a_commit_in_another_thread_of_its_process(path, steps_of, write):
+    write(path, steps_of(1))
+    db = files.confined([path])
+    db.execute(f"ATTACH '{files.quoted(path)}' AS file")
+    other = threading.Timer(0.3, lambda: db.execute("DETACH file"))
+    other.start()
+    with Reader(path) as reader:
+        assert len(reader.recorded("e1").hashes) == 8
+    other.join()
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_file_that_another_process_does_not_let_go_of_is_an_error_in_one_sentence(
     path, steps_of, write, monkeypatch, read_only

@@ -22,6 +22,7 @@ from tradearena.arena.plan import Plan, Planned
 from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
 from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
+from tradearena.store.committer import Committer
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
@@ -105,7 +106,9 @@ def run(
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
             ids, due = _all_due(plan)
         _check((each.planned.candidate for each in due), board)
-        failures = asyncio.run(Schedule(plan, due, writer, progress, now, board).run(concurrency)) if due else {}
+        with Committer(writer) as committer:
+            schedule = Schedule(plan, due, committer, progress, now, board)
+            failures = asyncio.run(schedule.run(concurrency)) if due else {}
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
     titles = {name: each.title for name, each in zip(ids, planned, strict=True)}

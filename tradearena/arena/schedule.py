@@ -24,9 +24,10 @@ from tradearena.errors import (
     TradeArenaError,
     Undecided,
 )
+from tradearena.store.committer import Committer
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
-from tradearena.store.writer import GROUP, Writer
+from tradearena.store.writer import GROUP
 
 CONCURRENCY = 16
 """Episodes that run side by side, unless another number is asked for."""
@@ -82,19 +83,19 @@ class Schedule:
         self,
         plan: Plan,
         due: Sequence[Due],
-        writer: Writer,
+        committer: Committer,
         progress: Progress,
         now: Callable[[], datetime],
         board: Switchboard,
     ) -> None:
-        self.plan, self.due, self.writer, self.progress, self.now = plan, due, writer, progress, now
+        self.plan, self.due, self.progress, self.now = plan, due, progress, now
+        self.committer, self.writer = committer, committer.writer
         self.board = replace(board, stopped=lambda: self._stopped)
         self.failures: dict[str, TradeArenaError] = {}
         self._decisions = sum(len(each.planned.span.decisions) for each in due)
         self._ended = self._reached = self._playing = 0
         self._stopped = False
         self._standing: Standing | None = None
-        self._commit: asyncio.Task[None] | None = None
 
     async def run(self, concurrency: int) -> dict[str, TradeArenaError]:
         """Play the episodes, so many at a time; returns by id what kept one from its end.
@@ -112,34 +113,27 @@ class Schedule:
                 for task in done:
                     task.result()
                 playing -= done
+            await self.committer.rest()
         except BaseException:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             with suppress(StoreError):
-                self.writer.commit()
+                self.committer.commit_here()
             raise
         tending.cancel()
-        self.writer.commit()
         return self.failures
 
     async def _tend(self) -> None:
         """While all agents wait, no step calls for the commit of those before it, and nobody asks whether to stop."""
         while True:
             await asyncio.sleep(GROUP)
-            self.writer.tend()
+            self.committer.tend()
             self._stopped = self._stopped or (self._standing is not None and self.progress(self._standing))
 
     async def _saved(self) -> None:
         """Returns when a commit has been made, which all share who ask for one within a moment."""
-        if self._commit is None:
-            self._commit = asyncio.create_task(self._commit_together())
-        await asyncio.shield(self._commit)
-
-    async def _commit_together(self) -> None:
-        await asyncio.sleep(min(TOGETHER * (self._playing - 1), MOST))
-        self._commit = None
-        self.writer.commit_now()
+        await self.committer.commit(min(TOGETHER * (self._playing - 1), MOST))
 
     async def _play_in_turn(self, queue: Iterator[Due]) -> None:
         for each in queue:
@@ -156,7 +150,7 @@ class Schedule:
         planned, plan = due.planned, self.plan
         halt = partial(self._halt, planned)
         setting = plan.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
-        recorder = Recorder(due.id, due.recorded, self.writer.commit_if_due, self._saved)
+        recorder = Recorder(due.id, due.recorded, self.committer.keep_pace, self._saved)
         seat = Seat(
             planned.seed,
             lambda t: setting.reference.at(t).weights,

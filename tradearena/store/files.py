@@ -119,22 +119,27 @@ def patiently(attempt: Callable[[], T]) -> T:
     while True:
         try:
             return attempt()
-        except duckdb.IOException as error:
-            if _HELD not in str(error) or time.monotonic() > until:
+        except duckdb.Error as error:
+            if not _held(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
 
 
-_HELD = "Could not set lock"
+_HELD = ("Could not set lock", "Unique file handle conflict")
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 _DAMAGED = ("Corrupt", "Could not read enough bytes")
+
+
+def _held(error: Exception) -> bool:
+    """Does another process hold the file, or another thread of this one?"""
+    return any(sign in str(error) for sign in _HELD)
 
 
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what DuckDB said of a file."""
     said = str(error).replace(str(path.absolute()), path.name)
     first = said.splitlines()[0]
-    if _HELD in said:
+    if _held(error):
         return f"{path}: another process holds this file open; close it there, then run the same command again"
     if any(sign in said for sign in _FULL):
         return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"

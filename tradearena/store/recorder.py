@@ -76,7 +76,7 @@ class Recorder:
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
             self.kept()
-            self._paid = any(exchange.calls for exchange in exchanges) and bool(self._waiting)
+            self._paid = any(exchange.calls for exchange in exchanges)
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
@@ -99,7 +99,7 @@ class Recorder:
         if it was paid for."""
         self._say(t, exchange, digests(exchange))
         self.kept()
-        self._paid = bool(exchange.calls) and bool(self._exchanges)
+        self._paid = bool(exchange.calls)
         await self.settled()
 
     def _say(self, t: int, exchange: Exchange, said: tuple[bytes, ...]) -> None:

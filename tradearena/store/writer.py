@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -19,17 +19,17 @@ from tradearena.errors import StoreError
 from tradearena.panel import Panel
 from tradearena.store import files
 from tradearena.store.columns import Buffers, Rows, Values, buffers, count, joined, listed
-from tradearena.store.recorder import Recorder
+from tradearena.store.recorder import Pending, Recorder
 from tradearena.store.schema import TABLES, Column, migrate
-from tradearena.store.seal import Seal, closed, rows_of, setup_of
+from tradearena.store.seal import closed, rows_of, setup_of
 from tradearena.store.texts import TextWriter
 
 GROUP = 0.5
-"""Longest time in seconds that a scripted step waits for its commit."""
+"""Longest time in seconds that a scripted step waits for its commit to begin, unless another one is under way."""
 
 LOGGED = 24
 """Commits after which the write-ahead log is folded into the file. All of it is read again at every commit, 0.4 ms for
-a small one in it, and folding it in takes 40 to 300 ms."""
+a small one in it, and folding it in takes 10 to 40 ms, at times 300."""
 
 FEW = 128
 """Up to so many values go into a table as the parameters of a statement, which takes half as long as an Arrow stream
@@ -37,6 +37,16 @@ does to be set up: a model's step is a few rows in each of eight tables."""
 
 WASTE = 0.1
 """Share of free space in a file above which it is rewritten."""
+
+
+class Batch(NamedTuple):
+    """What one commit puts on file: episodes that begin, rows and texts that waited in the recorders, and of episodes
+    that ended, how they did and whether they are finished."""
+
+    begun: list[tuple[dict[str, Any], Recorder]]
+    kept: list[tuple[Recorder, Pending]]
+    said: dict[bytes, str]
+    ended: list[tuple[str, dict[str, Any], bool, Recorder]]
 
 
 class Writer:
@@ -51,6 +61,7 @@ class Writer:
         self._begun: list[dict[str, Any]] = []
         self._ended: dict[str, tuple[dict[str, Any], bool]] = {}
         self._waits = self._failed = False
+        self._taken: Batch | None = None
         self._logged = 0
         self._setup: bytes | None = None
         self._texts: TextWriter | None = None
@@ -63,23 +74,29 @@ class Writer:
         would be read again at every commit."""
         fields = {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")}
         times = {"start": panel.start.astype("int64"), "end": panel.end.astype("int64")}
-        with self._replacement(), self._transaction(self._aside, checkpoint=True) as db:
-            migrate(db, len(panel.symbols), now.isoformat())
-            _insert(db, "experiment", experiment)
-            bars = _held("bars", {"t": range(len(panel)), **times, **fields}, len(panel))
-            _append(db, "bars", bars)
-            self._setup = setup_of(db, bars)
+        with self._replacement(), self._attached(self._aside) as db:
+            with _transaction(db):
+                migrate(db, len(panel.symbols), now.isoformat())
+                _insert(db, "experiment", experiment)
+                bars = _held("bars", {"t": range(len(panel)), **times, **fields}, len(panel))
+                _append(db, "bars", bars)
+                self._setup = setup_of(db, bars)
+            db.execute("CHECKPOINT")
 
     def begin_episode(self, row: dict[str, Any], recorder: Recorder, *, at_once: bool = True) -> None:
         """Add an episode, or set a resumed one running again: at once, or with the next commit."""
         self._recorders[row["id"]] = recorder
         self._begun.append(row)
-        self._wait(at_once=at_once)
+        self.wait()
+        if at_once:
+            self.commit()
 
     def end_episode(self, episode: str, changes: dict[str, Any], *, finished: bool, at_once: bool = True) -> None:
         """Write what waits and how an episode ended, at once or with the next commit; a finished one is sealed."""
         self._ended[episode] = (changes, finished)
-        self._wait(at_once=at_once)
+        self.wait()
+        if at_once:
+            self.commit()
 
     def forget_episode(self, episode: str) -> None:
         """Write nothing more of an episode that broke off in the middle of a step."""
@@ -88,15 +105,21 @@ class Writer:
 
     def commit_if_due(self) -> None:
         """A step waits: commit if the oldest of them has waited long enough."""
-        self._wait(at_once=False)
+        self.wait()
+        self.tend()
 
-    def commit_now(self) -> None:
-        """A step waits that was paid for: commit it, and all that wait with it."""
-        self._wait(at_once=True)
+    def wait(self) -> None:
+        """A step waits for the next commit."""
+        self._waits = True
+
+    @property
+    def due(self) -> bool:
+        """Does anything wait, and has it waited long enough?"""
+        return self._waits and self.clock() >= self._due
 
     def tend(self) -> None:
-        """Commit what waits, if it has waited long enough. For the time in which no step is kept."""
-        if self._waits and self.clock() >= self._due:
+        """Commit what waits, if it has waited long enough."""
+        if self.due:
             self.commit()
 
     def commit(self) -> None:
@@ -106,52 +129,80 @@ class Writer:
             StoreError: the file cannot be written, or could not be at the last commit: what that one held is lost, and
                 what follows must not stand without it.
         """
+        while batch := self.collect():
+            self.write(batch)
+
+    def collect(self) -> Batch | None:
+        """Take out what waits, if anything does, for `write`: where steps are kept, and when nothing is being written.
+        What was taken out and could not be written for want of the file comes first.
+
+        Raises:
+            StoreError: the last commit failed.
+        """
         if self._failed:
             raise StoreError(f"{self.path}: the last commit failed; run the same command again")
-        if self._waits:
-            with self._transaction() as db:
-                self._write(db)
-            self._waits = False
+        if self._waits and not self._taken:
+            self._failed = True  # for whoever breaks in before all of it is taken out
+            self._waits, self._due = False, self.clock() + GROUP
+            begun = [(row, self._recorders[row["id"]]) for row in self._begun]
+            kept = [(recorder, recorder.drain()) for recorder in self._recorders.values()]
+            said = {key: text for recorder, _ in kept for key, text in recorder.drain_texts().items()}
+            ended = [(name, *ending, self._recorders.pop(name)) for name, ending in self._ended.items()]
+            self._begun, self._ended = [], {}
+            self._taken, self._failed = Batch(begun, kept, said, ended), False
+        return self._taken
 
-    def _wait(self, *, at_once: bool) -> None:
-        self._waits = True
-        if at_once:
-            self.commit()
-        else:
-            self.tend()
+    def write(self, batch: Batch, safe: Callable[[], None] = lambda: None, logged: int = LOGGED) -> None:
+        """Commit what was taken out: in any thread, one batch after the other. `safe` is called as soon as it is on
+        disk; what comes after is care of the file, whose log is folded in after so many commits.
 
-    def _write(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Put what waits into the transaction: episodes that begin, steps of all recorders, episodes that end."""
-        for row in self._begun:
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._attached() as db:
+            self._commit(db, batch)
+            safe()
+            if self._logged >= logged:
+                self._fold(db)
+
+    def _commit(self, db: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+        """One durable transaction."""
+        self._failed = True
+        with _transaction(db):
+            self._write(db, batch)
+        self._taken, self._failed = None, False
+        self._logged += 1
+
+    def _fold(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Fold the write-ahead log into the file."""
+        self._failed = True
+        db.execute("CHECKPOINT")
+        self._logged, self._failed = 0, False
+
+    def _write(self, db: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+        """Put a batch into the transaction: episodes that begin, steps of all recorders, episodes that end."""
+        for row, recorder in batch.begun:
             ((resumed,),) = db.execute("DELETE FROM episode WHERE id = ?", [row["id"]]).fetchall()
             if resumed:
-                self._recorders[row["id"]].seal = rows_of(db, row["id"])
+                recorder.seal = rows_of(db, row["id"])
             _insert(db, "episode", row)
         parts: dict[str, list[Mapping[Column, Buffers]]] = {}
-        said: dict[bytes, str] = {}
-        for recorder in self._recorders.values():
-            for table, (columns, n) in recorder.drain().items():
+        for recorder, rows in batch.kept:
+            for table, (columns, n) in rows.items():
                 held = _held(table, columns, n)
                 recorder.seal.absorb(table, held)
                 parts.setdefault(table, []).append(held)
-            said.update(recorder.drain_texts())
-        for table, columns in self._new(db, said).items():
+        for table, columns in self._new(db, batch.said).items():
             parts[table] = [_held(table, columns, len(next(iter(columns.values()))))]
         for table, several in parts.items():  # an insert costs 2 ms, whatever the number of rows
             _append(db, table, joined(several))
-        for episode, (changes, finished) in self._ended.items():
-            rows = self._recorders.pop(episode).seal
-            self._write_end(db, episode, changes, rows if finished else None)
-        self._begun, self._ended = [], {}
-
-    def _write_end(
-        self, db: duckdb.DuckDBPyConnection, episode: str, changes: dict[str, Any], rows: Seal | None
-    ) -> None:
-        sets = ", ".join(f'"{column}" = ?' for column in changes)
-        db.execute(f"UPDATE episode SET {sets} WHERE id = ?", [*changes.values(), episode])
-        if rows is not None:
-            self._setup = self._setup or setup_of(db)
-            db.execute("UPDATE episode SET seal = ? WHERE id = ?", [closed(db, episode, rows, self._setup), episode])
+        for episode, changes, finished, recorder in batch.ended:
+            sets = ", ".join(f'"{column}" = ?' for column in changes)
+            db.execute(f"UPDATE episode SET {sets} WHERE id = ?", [*changes.values(), episode])
+            if finished:
+                self._setup = self._setup or setup_of(db)
+                seal = closed(db, episode, recorder.seal, self._setup)
+                db.execute("UPDATE episode SET seal = ? WHERE id = ?", [seal, episode])
 
     def _new(self, db: duckdb.DuckDBPyConnection, said: dict[bytes, str]) -> dict[str, dict[str, Values]]:
         """Rows for what was said and is not in the file."""
@@ -177,28 +228,9 @@ class Writer:
                 db.execute("USE memory")
                 db.execute("DETACH file")
         except duckdb.Error as error:
+            if self._failed:  # nothing more is written, and DuckDB may not let go of the file otherwise
+                db.close()
             raise StoreError(files.explain(self.path, error)) from error
-
-    @contextmanager
-    def _transaction(
-        self, path: Path | None = None, *, checkpoint: bool = False
-    ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the file for one durable transaction."""
-        with self._attached(path) as db:
-            db.execute("BEGIN")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                self._failed = True
-                with suppress(duckdb.Error):  # a commit that failed has rolled back already
-                    db.execute("ROLLBACK")
-                raise
-            self._logged += 1
-            if checkpoint or self._logged >= LOGGED:
-                db.execute("CHECKPOINT")
-                self._logged = 0
-        self._due = self.clock() + GROUP
 
     @contextmanager
     def _replacement(self) -> Iterator[None]:
@@ -219,13 +251,16 @@ class Writer:
         return self.path.with_name(f"{self.path.name}.wal").exists()
 
     def compact(self) -> None:
-        """Fold the write-ahead log into the file, and rewrite the file where much of it is free space.
+        """Commit what waits, fold the write-ahead log into the file, and rewrite the file where much of it is free
+        space.
 
         The rewritten copy takes the old one's place at once, and only after the old one's log is gone: a log left
         beside the new file would be replayed into it.
         """
         with self._attached() as db:
-            db.execute("CHECKPOINT")
+            while batch := self.collect():
+                self._commit(db, batch)
+            self._fold(db)
             size = "SELECT total_blocks, free_blocks FROM pragma_database_size() WHERE database_name = 'file'"
             total, free = db.execute(size).fetchone() or (1, 0)
         if free > WASTE * total:
@@ -234,6 +269,19 @@ class Writer:
                 db.execute("COPY FROM DATABASE file TO fresh")
                 db.execute("CHECKPOINT fresh")
                 db.execute("DETACH fresh")
+
+
+@contextmanager
+def _transaction(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of it or nothing."""
+    db.execute("BEGIN")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(duckdb.Error):  # a commit that failed has rolled back already
+            db.execute("ROLLBACK")
+        raise
 
 
 def _held(table: str, columns: Mapping[str, Values], n: int) -> dict[Column, Buffers]:
