@@ -12,7 +12,8 @@ from stage import FREE, TIGHT, episode, first_bars, shaken, walk, with_latency
 
 from tradearena import rooms
 
-CARDS = sorted(path for name, path in rooms.cards("agents").items() if name != "llm")  # a model would need a key
+MODELS = ("llm", "committee")  # they would need a key
+CARDS = sorted(path for name, path in rooms.cards("agents").items() if name not in MODELS)
 BARS, FIRST = 60, 20
 
 worlds = st.tuples(

@@ -53,29 +53,18 @@ class Reader:
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
-            raise self._changed(error) from error
+            raise self._foreign() from error
 
     def _name_tables(self) -> None:
         """Let the names of our tables mean what they mean whatever else the file holds."""
         found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
-        if missing := {*TABLES} - {name for (name,) in found}:
-            if {"experiment", "episode", "step"} & missing:
-                raise self._foreign()
-            lacks = ", ".join(sorted(missing))
-            raise StoreError(
-                f"{self.path}: made by another version of TradeArena (it has no table {lacks}); read it with that"
-            )
+        if {*TABLES} - {name for (name,) in found}:
+            raise self._foreign()
         for table in TABLES:
             self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
 
     def _foreign(self) -> StoreError:
         return StoreError(f"{self.path}: not an experiment file of TradeArena")
-
-    def _changed(self, error: Exception) -> StoreError:
-        first = str(error).splitlines()[0]
-        return StoreError(
-            f"{self.path}: a text in it is not what it has to be ({first}); it was changed, or is damaged"
-        )
 
     def experiment(self) -> Experiment:
         """The set-up.
@@ -92,10 +81,8 @@ class Reader:
             (row,) = self._rows("experiment", Experiment.__annotations__)
             row["policy"] = Policy.model_validate_json(row["policy"]).model_dump(mode="json")
             row["dataset"], row["warnings"] = json.loads(row["dataset"]), json.loads(row["warnings"])
-        except duckdb.BinderException:
+        except (duckdb.BinderException, ValueError):
             raise self._foreign() from None
-        except ValueError as error:
-            raise self._changed(error) from None
         row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
