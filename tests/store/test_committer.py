@@ -176,6 +176,24 @@ def test_a_commit_that_fails_tells_all_who_wait_why_and_nothing_is_written_after
     assert threads() == []
 
 
+def test_whatever_goes_wrong_before_a_commit_is_told_to_those_who_wait_for_it(path, clock):
+    class Broken(Recorder):
+        def drain(self):
+            raise ArithmeticError("broken")
+
+    writer, _ = begun(path, clock, "e1")
+    writer.begin_episode(episode_row("e2"), Broken("e2", Recorded([], []), writer.wait), at_once=False)
+
+    async def main():
+        with Committer(writer) as committer:
+            with pytest.raises(ArithmeticError, match="broken"):
+                await committer.commit(0.0)
+            with pytest.raises(StoreError, match="the last commit failed"):
+                await committer.commit(0.0)
+
+    asyncio.run(main())
+
+
 def test_who_is_cancelled_meanwhile_takes_nothing_from_the_commit_nor_from_the_others(path, clock, steps_of):
     writer, first, second = begun(path, clock, "e1", "e2")
     made = steps_of(1)

@@ -13,7 +13,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from tradearena.errors import StoreError
 from tradearena.store.writer import Batch, Writer
 
 LOGGED = 8
@@ -98,7 +97,7 @@ class Committer:
             waiting, self._waiting = self._waiting, []
             try:
                 self._begin(waiting)
-            except StoreError as error:
+            except Exception as error:  # whatever it is, it is for those who wait: nobody else would hear of it
                 _tell(waiting, error)
 
     def _begin(self, waiting: list[asyncio.Future[None]]) -> None:
