@@ -12,7 +12,7 @@ from stage import FREE, TIGHT, episode, first_bars, shaken, walk, with_latency
 
 from tradearena import rooms
 
-MODELS = ("llm", "committee")  # they would need a key
+MODELS = ("llm", "llm-team")  # they would need a key
 CARDS = sorted(path for name, path in rooms.cards("agents").items() if name not in MODELS)
 BARS, FIRST = 60, 20
 

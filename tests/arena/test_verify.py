@@ -66,8 +66,10 @@ def changed(file, tmp_path):
     return change
 
 
-@pytest.mark.parametrize("gaps", [0.0, 0.2])
-@pytest.mark.parametrize("latency", [1, 3])
+@pytest.mark.parametrize(
+    ("latency", "gaps"),
+    [(3, 0.2), *(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 0.0), (1, 0.2), (3, 0.0)))],
+)
 def test_what_nobody_changed_is_as_it_must_be(tmp_path, latency, gaps):
     path = made(
         tmp_path / "run.duckdb", "organism-momentum", "organism-garbled", "markowitz", "random",
@@ -132,7 +134,7 @@ UNREADABLE = {("experiment", name) for name in ("dataset", "warnings", "policy")
 }
 """JSON, to which the test adds a letter."""
 
-DAILY = ("mark", "finding", "exchange")
+DAILY = ("mark",)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_chain_and_seal_alone_find_all_of_it_too(changed):
 
 
 @pytest.mark.parametrize(
-    "table", [pytest.param(t, marks=() if t in ("step", "call") else pytest.mark.slow) for t in EPISODE_TABLES]
+    "table", [pytest.param(t, marks=() if t == "step" else pytest.mark.slow) for t in EPISODE_TABLES]
 )
 def test_rows_that_are_deleted_doubled_or_swapped_are_found(changed, file, table):
     with duckdb.connect(str(file), read_only=True) as db:

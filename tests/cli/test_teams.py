@@ -141,7 +141,8 @@ def test_what_was_paid_for_before_a_run_was_cut_short_is_not_asked_again(arena, 
         assert all(seal_of(reader.db, row.id) == row.seal for row in reader.episodes())
 
 
-@pytest.mark.parametrize("killed_at", [10, *(pytest.param(n, marks=pytest.mark.slow) for n in (7, 8, 9, 11, 12))])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed_at", range(7, 13))
 def test_a_kill_loses_one_request_at_most(bars, desk, tmp_path, killed_at):
     processes: list[subprocess.Popen[bytes]] = []
     numbers = iter(range(1, 1000))
