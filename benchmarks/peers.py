@@ -3,6 +3,7 @@
     python benchmarks/peers.py                   everything, five rounds, about 20 minutes
     python benchmarks/peers.py --work ../peers   environments are made there, and found there the next time
     python benchmarks/peers.py --quick           short courses, two rounds
+    python benchmarks/peers.py --only tradearena-benchmark --short 480
 
 Needs no package, but an index that pip can reach. Every measurement is a process of its own with one thread; in each
 round all are measured once, ours beside its peers. Timed is the work alone, after imports, loading of bars and a run on
@@ -119,10 +120,10 @@ def rounds(contenders: list[Contender], pythons: dict[str, Path], count: int, fo
 
 
 def environments(folder: Path, found: Found) -> dict[str, Path]:
-    """The interpreters of all peers that could be installed."""
+    """The interpreters of all who are measured, where they could be installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    pythons = {}
-    for name in REQUIREMENTS:
+    pythons, needed = {}, {OURS, *(pair.peer.environment for pair in found.loops + found.solvers)}
+    for name in [name for name in REQUIREMENTS if name in needed]:
         progress(f"environment of {name}")
         try:
             pythons[name] = install(name, folder)
@@ -132,9 +133,11 @@ def environments(folder: Path, found: Found) -> dict[str, Path]:
     return pythons
 
 
-def compared(work: Path, sizes: Sizes, count: int) -> Found:
+def compared(work: Path, sizes: Sizes, count: int, only: str) -> Found:
     """Install, prepare, measure and judge. Of the work folder only the environments are kept."""
-    found = Found(loops(sizes), solvers(sizes))
+    found = Found(*([pair for pair in pairs if only in str(pair.peer)] for pairs in (loops(sizes), solvers(sizes))))
+    if not found.loops + found.solvers:
+        raise SystemExit(f"there is no peer in whose name and task stands '{only}'")
     pythons = environments(work / "environments", found)
     if OURS not in pythons:
         raise SystemExit(f"{OURS} {found.versions[OURS]}")
@@ -143,7 +146,8 @@ def compared(work: Path, sizes: Sizes, count: int) -> Found:
         bars = Path(name)
         prepare(pythons[OURS], sizes, bars)
         rounds(list(dict.fromkeys(contenders)), pythons, count, bars, found)
-        found.gaps = json.loads(spoken([str(pythons[OURS]), str(DRIVERS / "gaps.py"), "."], bars))
+        if found.solvers:
+            found.gaps = json.loads(spoken([str(pythons[OURS]), str(DRIVERS / "gaps.py"), "."], bars))
         found.holding = json.loads((bars / "holding.json").read_text(encoding="utf-8"))
     return found
 
@@ -153,6 +157,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--work", type=Path, help="folder that keeps the environments; default: a temporary one")
     options.add_argument("--short", type=int, metavar="BARS", help="course of tradearena-benchmark; default: 240")
+    options.add_argument("--only", default="", metavar="TEXT", help="peers in whose name, task and size this stands")
     options.add_argument("--rounds", type=int, help="how often each is measured; default: 5, quick: 2")
     options.add_argument("--quick", action="store_true", help="short courses")
     options.add_argument("--json", type=Path, metavar="FILE", help="keep the raw figures of all rounds")
@@ -161,10 +166,10 @@ def main() -> None:
     sizes = replace(sizes, short=chosen.short or sizes.short)
     began = time.perf_counter()
     if chosen.work:
-        found = compared(chosen.work.resolve(), sizes, count)
+        found = compared(chosen.work.resolve(), sizes, count, chosen.only)
     else:
         with tempfile.TemporaryDirectory(prefix="peers-") as name:
-            found = compared(Path(name).resolve(), sizes, count)
+            found = compared(Path(name).resolve(), sizes, count, chosen.only)
     found.ended(time.perf_counter() - began)
     print(page.markdown(found, count))
     if chosen.json:

@@ -73,9 +73,7 @@ def markdown(found: Found, count: int) -> str:
         "## The whole loop",
         LOOP_NOTES,
         table("strategy | bars | ours | peer | peer's | ratio | goal | |", (loop(found, pair) for pair in found.loops)),
-        "## The reference QP alone",
-        SOLVER_NOTES,
-        table("solver | us a solve | gap | excess | breach | ratio | goal | |", solver_rows(found)),
+        *(solved(found) if found.solvers else ()),
         "## Do the portfolios agree?",
         AGREEMENT_NOTES,
         table("strategy | bars | who | growth | difference | |", growths(found)),
@@ -88,6 +86,12 @@ def markdown(found: Found, count: int) -> str:
         "\n".join(f"- {name}: {said}" for name, said in found.versions.items()),
     ]
     return "\n\n".join(parts)
+
+
+def solved(found: Found) -> tuple[str, ...]:
+    """The part on the optimiser."""
+    head = "solver | us a solve | gap | excess | breach | ratio | goal | |"
+    return "## The reference QP alone", SOLVER_NOTES, table(head, solver_rows(found))
 
 
 def table(head: str, rows: Iterable[tuple[str, ...]]) -> str:

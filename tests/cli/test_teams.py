@@ -408,3 +408,29 @@ def test_what_was_changed_before_a_run_is_taken_up_is_not_acted_upon(arena, bars
         assert len(server.requests) == 5
     assert answer.code == 1
     assert "what was said of a decision that was not reached was changed" in answer.json["error"]
+
+
+def test_replies_of_an_analyst_at_an_address_of_its_own_are_served_again(arena, bars, desk, tmp_path):
+    with ChatServer(asks) as server, ChatServer(asks) as elsewhere:
+        desk(server)
+        path = tmp_path / "agents" / "desk.toml"
+        head, _, tail = path.read_text().partition('model = "openai/other", api_base = "')
+        path.write_text(head + f'model = "openai/other", api_base = "{elsewhere.url}' + tail[tail.index('"') :])
+        typed = ("run", "--agent", "desk", "--data", bars, "--steps", "2", "--json")
+        arena(*typed, "--out", "a.duckdb")
+        assert (len(server.requests), len(elsewhere.requests)) == (10, 2)
+        assert arena(*typed, "--out", "b.duckdb", "--reuse", "a.duckdb").code == 0
+        assert (len(server.requests), len(elsewhere.requests)) == (10, 2)
+
+
+def test_what_is_reserved_for_a_request_covers_its_tools(arena, bars, desk):
+    """A limit that leaves room for the words of the first request, and not for the tools beside them."""
+    with ChatServer(asks) as server:
+        name = desk(server)
+        shown = arena("agents", "show", name, "--prompt", "--data", bars, "--json").json["team"][0]
+        words, tools = len(shown["system"] + shown["prompt"]), len(json.dumps(json.loads(shown["tools"])))
+        assert tools > 400
+        typed = ("run", "--agent", name, "--data", bars, "--steps", "1", "--json")
+        limited = arena(*typed, "--token-limit", str(words + 2_000 + 300))
+        assert limited.json["episodes"][0]["status"] == "limited"
+        assert server.requests == []

@@ -27,8 +27,8 @@ _HARDENED = {
 
 
 PATIENCE = 5.0
-"""Longest time in seconds to wait for another process that holds a file: a run holds it for each commit, a reader for
-as long as it reads."""
+"""Longest time in seconds to wait for another process, or another thread, that holds a file: a run holds it for each
+commit, a reader for as long as it reads."""
 
 T = TypeVar("T")
 
