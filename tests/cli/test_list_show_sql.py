@@ -143,3 +143,21 @@ def test_the_commands_agree_on_what_an_id_is(arena, recorded, tmp_path):
     shutil.move(recorded, tmp_path / "elsewhere.duckdb")
     assert arena("show", name).code == 2
     assert arena("show", "elsewhere.duckdb").code == 0
+
+
+def test_what_differs_between_two_episodes_is_shown(arena, recorded, bars):
+    rows = arena("show", recorded, "--manifest").json["episodes"]
+    one, other = rows[0]["id"], rows[-1]["id"]
+    found = arena("show", recorded, "--diff", one, other, "--json").json["differences"]
+    assert found["agent"] == [rows[0]["agent"], rows[-1]["agent"]]
+    assert "card.kind" in found
+    assert not {"root_hash", "id", "started_at", "dataset_digest"} & set(found)
+    assert arena("show", recorded, "--diff", one, one).out == "nothing differs: one is a replicate of the other\n"
+    elsewhere = arena(
+        "run", "--agent", rows[0]["agent"], "--data", bars, "--policy", "strict", "--steps", "3", "--json"
+    ).json
+    name = elsewhere["episodes"][0]["id"]
+    table = arena("show", recorded, "--diff", one, f"{name}@{elsewhere['experiment']}")
+    assert table.code == 0
+    assert "policy.limits.gross" in table.out
+    assert arena("show", recorded, "--diff", one, "nobody").code == 2

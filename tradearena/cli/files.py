@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -55,10 +56,17 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
 def show(
     file: options.FileOrNewest = None,
     manifest: Annotated[bool, typer.Option("--manifest", help="Everything that made each episode, as JSON.")] = False,
+    diff: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--diff", metavar="A B", help="What differs between two episodes: ID, or ID@FILE for another file."
+        ),
+    ] = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
-    """Show what an experiment file holds: its set-up, and the metrics of each episode."""
+    """Show what an experiment file holds: its set-up, and the metrics of each episode. Or, with --diff, what differs
+    between the set-ups of two."""
     from dataclasses import asdict
 
     from tradearena.cli import report
@@ -66,6 +74,9 @@ def show(
     from tradearena.store.reader import Reader
 
     path = resolve(file, home)
+    if diff is not None:
+        _show_differences([_setup(name, path, home) for name in diff], diff, json=json)
+        return
     with Reader(path) as reader:
         setup, rows = reader.experiment(), reader.episodes()
         found = report.summaries(reader, rows)
@@ -91,6 +102,31 @@ def show(
         for row, (label, metrics) in zip(rows, map(report.entry, found), strict=True)
     ]
     report.print_metrics(entries, title="executed book", heads=("episode", "agent", "feedback", "seed"))
+
+
+def _setup(name: str, path: Path, home: Path | None) -> dict[str, Any]:
+    """The set-up of an episode, ID or ID@FILE."""
+    from tradearena.store.differences import setup_of
+    from tradearena.store.files import resolve
+    from tradearena.store.reader import Reader
+
+    episode, _, file = name.partition("@")
+    with Reader(resolve(file, home) if file else path) as reader:
+        return setup_of(reader.experiment(), reader.episode(episode))
+
+
+def _show_differences(setups: list[dict[str, Any]], names: tuple[str, str], *, json: bool) -> None:
+    from tradearena.cli import report
+    from tradearena.store.differences import differences
+
+    found = differences(*setups)
+    if json:
+        report.print_json({"episodes": names, "differences": found})
+    elif not found:
+        say("nothing differs: one is a replicate of the other")
+    else:
+        rows = [[path, *("–" if value is None else str(value) for value in pair)] for path, pair in found.items()]
+        report.print_table(["", *names], rows)
 
 
 def sql(
