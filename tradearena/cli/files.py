@@ -125,8 +125,11 @@ def _show_differences(setups: list[dict[str, Any]], names: tuple[str, str], *, j
     elif not found:
         say("nothing differs: one is a replicate of the other")
     else:
-        rows = [[path, *("–" if value is None else str(value) for value in pair)] for path, pair in found.items()]
-        report.print_table(["", *names], rows)
+        width = max(map(len, names))
+        for path, pair in found.items():
+            say(path)
+            for name, value in zip(names, pair, strict=True):
+                say(f"  {name:<{width}}  {'–' if value is None else value}")
 
 
 def sql(
