@@ -303,13 +303,20 @@ def test_a_request_that_is_broken_off_is_listed():
     assert call.latency > 0
 
 
-def test_who_waited_for_a_turn_asks_nobody_after_a_stop():
-    board = Switchboard(most=1)
+def answered_late(seconds):
+    """What is set when a request has arrived, and what answers it so much later."""
     asked = threading.Event()
 
     def slow(_):
         asked.set()
-        return Answer("{}", wait=0.3)
+        return Answer("{}", wait=seconds)
+
+    return asked, slow
+
+
+def test_who_waited_for_a_turn_asks_nobody_after_a_stop():
+    board = Switchboard(most=1)
+    asked, slow = answered_late(0.3)
 
     async def two(model):
         first = asyncio.create_task(model.answer("a", "b"))
@@ -466,11 +473,7 @@ def test_answers_overlap_in_time():
 
 
 def test_a_cancelled_answer_is_cancelled_and_nothing_else():
-    asked = threading.Event()
-
-    def slow(_):
-        asked.set()
-        return Answer("{}", wait=0.5)
+    asked, slow = answered_late(0.5)
 
     async def cancel(model):
         task = asyncio.create_task(model.answer("a", "b"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -107,3 +109,14 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+def hold(path, seconds, *, read_only=True):
+    """Another process that opens the file for a while; returns once it has."""
+    code = (
+        f"import duckdb, sys, time\ndb = duckdb.connect({str(path)!r}, read_only={read_only})\n"
+        f"print('open', flush=True)\ntime.sleep({seconds})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "open\n"
+    return process

@@ -12,7 +12,7 @@ import threading
 
 import duckdb
 import pytest
-from shelf import NOW, episode_row, experiment_row
+from shelf import NOW, episode_row, experiment_row, hold
 from stage import walk
 
 from tradearena.errors import StoreError
@@ -52,17 +52,6 @@ def on_file(path):
     """Number of steps of each episode on file."""
     with duckdb.connect(str(path), read_only=True) as db:
         return dict(db.execute("SELECT episode, count(*) FROM step GROUP BY episode").fetchall())
-
-
-def hold(path, seconds):
-    """Another process that reads the file for a while, which keeps a commit waiting; returns once it does."""
-    code = (
-        f"import duckdb, time\ndb = duckdb.connect({str(path)!r}, read_only=True)\n"
-        f"print('open', flush=True)\ntime.sleep({seconds})\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "open\n"
-    return process
 
 
 def let_go(holder):

@@ -9,7 +9,7 @@ import time
 
 import duckdb
 import pytest
-from shelf import NOW, SYMBOLS, Clock, episode_row, experiment_row
+from shelf import NOW, SYMBOLS, Clock, episode_row, experiment_row, hold
 from stage import walk
 
 from tradearena.errors import DivergedError, StoreError
@@ -226,17 +226,6 @@ def test_what_a_killed_run_left_aside_is_cleared_away(path, steps_of, write, mon
 
 
 # ---------------------------------------------------------------------- others at the file
-
-
-def hold(path, seconds, *, read_only):
-    """Another process that opens the file for a while; returns once it has."""
-    code = (
-        f"import duckdb, sys, time\ndb = duckdb.connect({str(path)!r}, read_only={read_only})\n"
-        f"print('open', flush=True)\ntime.sleep({seconds})\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "open\n"
-    return process
 
 
 def test_a_commit_waits_for_a_reader(path, steps_of):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -164,10 +164,12 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
     source = hashlib.sha256("\0".join([said, *(words for _, words in members)]).encode()).hexdigest()
     if isinstance(parameters, Organism):
         return _organism(card, parameters, instructions, source)
-    return _asker(card, parameters, instructions, members, source)
+    return _asker(card, cast(Model, parameters), instructions, [member for member, _ in members], source)
 
 
-def _asker(card: AgentCard, parameters: Any, instructions: Template, members: list[Any], source: str) -> Candidate:
+def _asker(
+    card: AgentCard, parameters: Model, instructions: Template, seats: list[Callable[[Seat], Member]], source: str
+) -> Candidate:
     """A model, and its team."""
     asking = card.prompt
 
@@ -175,7 +177,7 @@ def _asker(card: AgentCard, parameters: Any, instructions: Template, members: li
         schema, offered = schema_of(taken.symbols, asking.mode, notes=asking.notes), tuple(asking.tools)
         voice = LanguageModel(parameters, taken.seed, taken.board, schema, tools=offered, rounds=asking.rounds)
         pages = Pages(instructions, taken.limits, asking.bars, **asking.shown)
-        team = [member(taken) for member, _ in members]
+        team = [member(taken) for member in seats]
         manager = Speaker(voice, tools=offered)
         return Talker(manager, pages, asking.mode, team=team, again=asking.again, minutes=taken.minutes)
 

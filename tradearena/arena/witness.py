@@ -1,0 +1,126 @@
+"""A record that has been made comes in, and the same episode made again, step by step; the first thing in which they
+differ goes out. What stands on record is acted upon, so that each step is judged from the state on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tradearena.agents.card import AgentCard
+from tradearena.agents.talker import read
+from tradearena.store.steps import Held, Story
+from tradearena.values import Call, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
+
+NEAR = 1e-9
+"""Relative difference, and a hundredth of it absolute, up to which numbers are the same that another processor may
+compute with other last bits."""
+
+_ROUNDED = {"approved", "reference", "proposed", "limit", *Exposures._fields}
+_SAID = ("status", "reason", "rationale", "confidence", "reflection", "stray", "notes")
+
+
+class Differs(Exception):
+    """Carries out of an episode where it is not as it must be: table, bar, field, what stands there and what should."""
+
+    def __init__(self, table: str, t: int | None, field: str, recorded: Any, recomputed: Any) -> None:
+        super().__init__(table)
+        self.at = (table, t, field, recorded, recomputed)
+
+
+class Witness:
+    """A record that has been made: what is made again is held against it, and what stands in it is acted upon."""
+
+    def __init__(self, story: Story, card: AgentCard, symbols: tuple[str, ...]) -> None:
+        self.story, self.card, self.symbols = story, card, symbols
+        self.seen = 0
+
+    def recall(self, t: int) -> Decision:
+        """The decision on record, after its reply has been read again."""
+        step = self._held(t).step
+        decision, exchanges = step.decision, step.decision.exchanges
+        if exchanges:  # who is not asked in words decides by what is not on file
+            decision = read(exchanges[-1], self.card.prompt.mode, self.symbols)
+        for field in _SAID:
+            _alike("step", t, field, getattr(step.decision, field), getattr(decision, field))
+        if decision.target is not None and step.decision.target is not None:
+            _alike("step", t, "intent", step.decision.target, decision.target)
+        _alike("step", t, "kept", step.decision.target is None, decision.target is None)
+        return step.decision
+
+    def keep(self, step: Step) -> RiskReport:
+        """Hold a step against the record."""
+        held, t = self._held(step.t).step, step.t
+        self.seen += 1
+        _happened(held.marks, step.marks, held.fills, step.fills)
+        _alike("step", t, "shares", held.account.shares, step.account.shares)
+        for field in ("told", "observation", "short", "reference"):
+            _alike("step", t, field, getattr(held, field), getattr(step, field))
+        _alike("cluster", t, "labels", held.clusters, step.clusters)
+        _alike("step", t, "intent", held.report.intent, step.report.intent)
+        _findings(t, held.report.findings, step.report.findings)
+        _alike("step", t, "approved", held.report.approved, step.report.approved)
+        for field, stands, should in zip(Exposures._fields, held.report.exposures, step.report.exposures, strict=True):
+            _alike("step", t, field, stands, should)
+        return held.report
+
+    def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
+        """Hold what happened after the last decision against the record."""
+        if self.seen == len(self.story.steps):
+            _happened(self.story.marks, marks, self.story.fills, fills)
+        return status
+
+    async def settled(self) -> None:
+        """Nothing has to be safe."""
+
+    def lose(self, t: int, calls: tuple[Call, ...]) -> None:
+        """Nobody is asked."""
+
+    def _held(self, t: int) -> Held:
+        held = self.story.steps[self.seen]
+        _alike("step", t, "t", held.step.t, t)
+        return held
+
+
+def _happened(marks: Sequence[Mark], made: Sequence[Mark], fills: Sequence[Fill], filled: Sequence[Fill]) -> None:
+    """What the market did with the account."""
+    for fill, again in zip(fills, [each for each in filled if each.ordered.any()], strict=False):
+        (places,) = again.ordered.nonzero()
+        for field in ("t", "decided"):
+            _alike("fill", again.t, field, getattr(fill, field), getattr(again, field))
+        for field in ("ordered", "quantity", "price", "commission", "spread", "impact", "cause"):
+            _alike("fill", again.t, field, getattr(fill, field)[places], getattr(again, field)[places])
+        _alike("fill", again.t, "symbol", fill.ordered.nonzero()[0], places)
+    _alike("fill", made[-1].t if made else None, "rows", len(fills), sum(bool(each.ordered.any()) for each in filled))
+    for mark, should in zip(marks, made, strict=False):
+        for field, stands, number in zip(Mark._fields, mark, should, strict=True):
+            _alike("mark", should.t, field, stands, number)
+    _alike("mark", made[-1].t if made else None, "rows", len(marks), len(made))
+
+
+def _findings(t: int, held: Sequence[Finding], made: Sequence[Finding]) -> None:
+    for finding, should in zip(held, made, strict=False):
+        for field, stands, again in zip(Finding._fields, finding, should, strict=True):
+            _alike("finding", t, field, stands, again)
+    _alike("finding", t, "rows", len(held), len(made))
+
+
+def _alike(table: str, t: int | None, field: str, recorded: Any, recomputed: Any) -> None:
+    """Do what stands on record and what was made again agree?"""
+    rounded = field in (_ROUNDED if table != "mark" else ("reference",))
+    if isinstance(recomputed, np.ndarray) and isinstance(recorded, np.ndarray):
+        if recorded.shape == recomputed.shape and (
+            np.array_equal(recorded, recomputed, equal_nan=True)
+            or (rounded and np.allclose(recorded, recomputed, rtol=NEAR, atol=NEAR / 100, equal_nan=True))
+        ):
+            return
+    elif isinstance(recomputed, float) and isinstance(recorded, float):
+        apart = abs(recorded - recomputed)
+        if recorded == recomputed or (recorded != recorded and recomputed != recomputed):
+            return
+        if rounded and apart <= NEAR / 100 + NEAR * abs(recomputed):
+            return
+    elif type(recorded) is type(recomputed) and recorded == recomputed:
+        return
+    raise Differs(table, t, field, recorded, recomputed)
