@@ -226,7 +226,7 @@ AGENTS = ("organism-stubborn", "organism-obedient", "organism-momentum", "organi
 @pytest.mark.parametrize(("name", "guess"), [(AGENTS[0], by_structure), (AGENTS[1], by_words)])
 def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told(name: str, guess: Guess) -> None:
     """Few worlds, wide interval: the full size is below."""
-    worlds = [world(number, 30, name) for number in range(30)]
+    worlds = [world(number, 30, name) for number in range(40)]
     mean, half = accuracy(worlds[20:], worlds[:20], guess)
     assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
 
@@ -244,7 +244,7 @@ def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: 
 @pytest.mark.parametrize("guess", [by_words, pytest.param(by_structure, marks=pytest.mark.slow)])
 def test_the_classifiers_are_not_blind(guess: Guess) -> None:
     """The same classifiers know a lie that always tells of less than there was."""
-    worlds = [world(number, 30) for number in range(25)]
+    worlds = [world(number, 30) for number in range(30)]
     clear = [teller("false-audit:all-clear", walk(1, n=3), 0).tell(s.report).text or "" for s in worlds[0].steps]
     lied = [each._replace(placebo=clear) for each in worlds]
     mean, half = accuracy(lied[15:], lied[:15], guess)

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 import pytest
+from team import CARD
 
 from tradearena import policy
 from tradearena.agents.card import open_agent
@@ -97,5 +98,19 @@ def user(tmp_path):
     def write(code, name="user_agent"):
         (tmp_path / f"{name}.py").write_text(code)
         return f"python:{name}:ask"
+
+    return write
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """Writes the card of a team behind an address."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1234567890")
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "looker.txt").write_text("You look at $count symbols.\n$sectors\n\n$mandate")
+
+    def write(server, prompt=""):
+        (tmp_path / "agents" / "desk.toml").write_text(CARD.format(url=server.url, prompt=prompt))
+        return "desk"
 
     return write

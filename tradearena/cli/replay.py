@@ -80,19 +80,21 @@ def _verify(path: Path, *, fast: bool, json: bool) -> None:
 
     whole, verdicts = verify(path, fast=fast)
     wrong = [*whole, *(verdict.wrong for verdict in verdicts if verdict.wrong)]
+    convicted = DivergedError(f"{path}: {wrong[0]}; {len(wrong)} in all") if wrong else None
     if json:
         found = [{**each._asdict(), "wrong": each.wrong and str(each.wrong)} for each in verdicts]
-        error = {"error": f"{path}: {wrong[0]}; {len(wrong)} in all"} if wrong else {}
+        error = {"error": str(convicted)} if convicted else {}
         report.print_json({"experiment": str(path), "whole": [str(each) for each in whole], "episodes": found, **error})
-        raise typer.Exit(1 if wrong else 0)
+        raise typer.Exit(1 if convicted else 0)
     rows = [
         [each.episode, each.agent, each.feedback, f"{each.steps:,}", "no" if each.wrong else "yes",
          "yes" if each.sealed else "not ended", "yes" if each.recomputed else "no"]
         for each in verdicts
     ]  # fmt: skip
-    report.print_table(["episode", "agent", "feedback", "steps", "as it must be", "sealed", "played again"], rows)
-    if wrong:
-        raise DivergedError(f"{path}: {wrong[0]}; {len(wrong)} in all")
+    report.print_table(["episode", "agent", "feedback", "steps", "sound", "sealed", "replayed"], rows)
+    if convicted:
+        raise convicted
+    say(f"{path} is what it says.")
 
 
 def _as_json(found: Page) -> dict[str, object]:
