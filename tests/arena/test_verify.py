@@ -233,6 +233,38 @@ def test_what_is_planted_in_a_file_is_not_run(changed, tmp_path):
         changed(*replaced)
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["DELETE FROM bars", "UPDATE experiment SET symbols = symbols[1:2]", "UPDATE experiment SET policy = '{}'",
+     "DELETE FROM experiment", "UPDATE text SET lines = 'a,b'"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_at_all_is_one_sentence(changed, change):
+    with pytest.raises(StoreError) as raised:
+        changed(change)
+    assert str(raised.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["first = 9999", "first = -5", "every = 0", "last = 1000000", "feedback = 'nonsense'", "wording = '$x'",
+     "card = '{}'", "card = '[]'", "seed = -1"],
+)  # fmt: skip
+def test_a_set_up_that_cannot_be_meant_is_found_and_named(changed, change):
+    found = changed(f"UPDATE episode SET {change} WHERE agent = 'organism-coupled'")
+    assert len(found) == 1
+    assert str(found[0]).count("\n") == 0
+
+
+def test_values_that_cannot_be_are_found(changed):
+    for change in (
+        "UPDATE fill SET symbol = 77", "UPDATE fill SET symbol = -1", "UPDATE step SET hash = NULL",
+        "UPDATE step SET intent = NULL", "UPDATE cluster SET labels = NULL", "UPDATE exchange SET reply = NULL",
+    ):  # fmt: skip
+        found = changed(change)
+        assert found, change
+        assert not any("\n" in str(each) for each in found)
+
+
 def test_a_file_of_another_engine_is_refused_in_a_sentence(changed):
     with pytest.raises(StoreError, match=r"made under the rules of engine 2, and this program has those of engine"):
         changed("UPDATE experiment SET engine = 2")

@@ -186,4 +186,5 @@ def _brief(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()[:16] + "…"
     text = np.array2string(value, precision=17, threshold=8) if isinstance(value, np.ndarray) else repr(value)
+    text = " ".join(text.split())
     return text if len(text) <= 120 else f"{text[:120]}…"

@@ -128,7 +128,7 @@ class Reader:
     def _sound(self, episode: str, last: int) -> None:
         """Are the texts of exchanges after a bar those they are filed as? Of the others the hash chain says it."""
         query = "SELECT unnest([system, prompt, reply]) FROM exchange WHERE episode = ? AND t > ?"
-        filed = {bytes(digest) for (digest,) in self.db.execute(query, [episode, last]).fetchall()}
+        filed = {bytes(digest or b"") for (digest,) in self.db.execute(query, [episode, last]).fetchall()}
         where = "WHERE episode = ? AND t > ?"
         stand = texts(self.db, where, [episode, last], "unhex(sha256(text))") if filed else {}
         if any(stand.get(digest) is None or bytes(stand[digest]) != digest for digest in filed):
@@ -149,15 +149,25 @@ class Reader:
         return found
 
     def panel(self) -> Panel:
-        """The bars."""
+        """The bars.
+
+        Raises:
+            StoreError: there are none, or they are not those of the symbols.
+        """
         if self._panel is None:
-            self._panel = self._read_panel()
+            try:
+                self._panel = self._read_panel()
+            except (ValueError, IndexError):
+                said = "its bars do not fit its symbols; it was changed, or is damaged"
+                raise StoreError(f"{self.path}: {said}") from None
         return self._panel
 
     def _read_panel(self) -> Panel:
         experiment = self.experiment()
         times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()
         prices = tuple(self.vectors("bars", field) for field in ("open", "high", "low", "close"))
+        if not len(times["s"]) == len(prices[0]) > 0:
+            raise ValueError("not a vector for each bar")
         return Panel.of(
             experiment.symbols,
             np.asarray(times["s"]).astype("datetime64[us]"),
