@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from stage import dataset, walk
+from stage import dataset, walk, with_latency
 
 from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
@@ -25,8 +25,7 @@ MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clea
 
 def made(path: Path, *agents: str, steps: int = 6, latency: int = 1, gaps: float = 0.0, **more) -> Path:
     """A file that holds a run of these agents."""
-    policy = load("strict")
-    policy = policy.model_copy(update={"execution": policy.execution.model_copy(update={"latency": latency})})
+    policy = with_latency(load("strict"), latency)
     candidates = tuple(open_agent(agent) for agent in agents)
     bars = dataset(walk(4, bars=40, n=4, gaps=gaps))
     outcome = experiment.run(Plan(bars, policy, Window(steps=steps), candidates, **more), path)
@@ -82,12 +81,16 @@ def test_what_nobody_changed_is_as_it_must_be(tmp_path, latency, gaps):
         assert {(verdict.steps, verdict.sealed, verdict.recomputed) for verdict in verdicts} == {(12, True, not fast)}
 
 
-def test_an_episode_that_did_not_end_is_checked_as_far_as_it_goes(tmp_path):
+@pytest.mark.parametrize("latency", [1, 3])
+def test_an_episode_that_did_not_end_is_checked_as_far_as_it_goes(tmp_path, latency):
+    """With a latency of three it ends with orders in flight, which no row is of."""
+
     def progress(standing):
         return standing.done == 4
 
     path, bars = tmp_path / "run.duckdb", dataset(walk(4, bars=40, n=4))
-    plan = Plan(bars, load("standard"), Window(steps=9), (open_agent("organism-momentum"),))
+    policy = with_latency(load("standard"), latency)
+    plan = Plan(bars, policy, Window(steps=9), (open_agent("organism-momentum"),))
     assert experiment.run(plan, path, progress=progress).failure is not None
     whole, (verdict,) = verify(path)
     assert (whole, verdict.wrong, verdict.steps, verdict.sealed) == ([], None, 4, False)

@@ -1,6 +1,7 @@
 """The hash chain: a step and the link before it come in, the next link goes out.
 
-Everything that decides or follows from a step is in its link; clock times, paths, host names and latencies are not.
+Everything that decides or follows from a step is in its link, orders in flight by way of the digest of what could be
+seen; clock times, paths, host names and latencies are not.
 Numbers enter as little-endian IEEE 754, texts as UTF-8 with their length before them, and before whatever may occur any
 number of times stands how often it does: no two steps have the same bytes.
 """
@@ -65,7 +66,7 @@ def next_link(previous: bytes, step: Step, said: Sequence[tuple[bytes, bytes, by
         link.update(struct.pack("<d", -1.0 if note.confidence is None else note.confidence))
     confidence = decision.confidence
     link.update(struct.pack("<?d?", decision.target is None, -1.0 if confidence is None else confidence, step.short))
-    for array in (report.intent, report.approved, step.reference, account.shares, account.in_flight):
+    for array in (report.intent, report.approved, step.reference, account.shares):
         link.update(array.tobytes())
     if step.clusters is not None:
         link.update(step.clusters.tobytes())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-ENGINE = 3
+ENGINE = 4
 """Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
 
 

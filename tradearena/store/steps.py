@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -38,8 +38,8 @@ class Story(NamedTuple):
 def story_of(reader: Reader, episode: str) -> Story:
     """Everything of an episode that is in its hash chain, from the rows of its file alone.
 
-    Of an account, what is on file is there: NAV, cash, shares and orders in flight. Its weights follow from these, and
-    are left out (zeros); so are fills of which nothing was ordered.
+    Of an account, what is on file is there: NAV, cash and shares. Its weights and the orders in flight follow from the
+    steps, and are left out (zeros); so are fills of which nothing was ordered.
     """
     n, seal, rows = len(reader.experiment().symbols), Seal(), {}
     for table in EPISODE_TABLES:
@@ -58,7 +58,6 @@ def story_of(reader: Reader, episode: str) -> Story:
         happened = list(takewhile(lambda mark, t=t: mark.t <= t, marks[marked:]))  # type: ignore[misc]
         due = list(takewhile(lambda fill, t=t: fill.t <= t, fills[filled:]))  # type: ignore[misc]
         marked, filled = marked + len(happened), filled + len(due)
-        waiting = takewhile(lambda fill, t=t: fill.decided < t, fills[filled:])  # type: ignore[misc]
         decision = Decision(
             target=None if row["kept"] else row["intent"],
             **{name: row[name] for name in ("rationale", "confidence", "reflection", "status", "reason")},
@@ -72,7 +71,7 @@ def story_of(reader: Reader, episode: str) -> Story:
             observation=row["observation"],
             decision=decision,
             report=RiskReport(row["intent"], row["approved"], tuple(findings[t]), exposures),
-            account=_account(happened, row["shares"], waiting, due),
+            account=_account(happened, row["shares"], due),
             reference=row["reference"],
             short=row["short"],
             clusters=clusters.get(t),
@@ -84,12 +83,11 @@ def story_of(reader: Reader, episode: str) -> Story:
     return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]), seal)
 
 
-def _account(marks: list[Mark], shares: Array, waiting: Iterable[Fill], due: list[Fill]) -> Account:
+def _account(marks: list[Mark], shares: Array, due: list[Fill]) -> Account:
     """What is on file of an account at a decision."""
     nav, cash, owed = (marks[-1].nav, marks[-1].cash, marks[-1].owed) if marks else (np.nan, np.nan, np.nan)
     nothing = np.zeros(len(shares))
-    flight: Array = sum((fill.ordered for fill in waiting), start=nothing)
-    return Account(nav, cash, owed, shares, flight, nothing, nothing, due[0] if due else None)
+    return Account(nav, cash, owed, shares, nothing, nothing, nothing, due[0] if due else None)
 
 
 def _fills(rows: list[dict[str, Any]], n: int) -> list[Fill]:
