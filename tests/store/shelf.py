@@ -97,7 +97,8 @@ def experiment_row():
 def episode_row(name):
     return {
         "id": name, "agent": "mine", "card": "{}", "agent_digest": "a", "feedback": "hidden", "wording": "", "seed": 3,
-        "replicate": 0, "first": 1, "last": 9, "every": 1, "manifest": "{}", "started_at": NOW, "status": "running",
+        "replicate": 0, "first": 1, "last": 9, "every": 1, "parent": "{}", "manifest": "{}", "started_at": NOW,
+        "status": "running",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from tradearena.agents.agent import Agent
 from tradearena.agents.answer import complaint
@@ -54,12 +54,21 @@ class Record(Protocol):
         ...
 
 
+class Turn(NamedTuple):
+    """From the close of bar `at` on another policy holds, and another reference."""
+
+    at: int
+    policy: Policy
+    reference: RollingMarkowitz
+
+
 @dataclass(frozen=True)
 class Setting:
     """Everything an episode depends on, beside the agent: bars, policy, span, the reference portfolio, and what the
     agent is told of its audits (by default nothing). `halt` is asked before the decision of each bar: it may show
     progress, and says whether to stop. `rehearse`: the agent's tools may ask what the audit would make of a decision;
-    code of others may not, since what it is handed for that is the audit's own state."""
+    code of others may not, since what it is handed for that is the audit's own state. `turn`: a fork goes on under
+    rules of its own; its initial cash and latency are those it began with."""
 
     panel: Panel
     policy: Policy
@@ -68,6 +77,7 @@ class Setting:
     halt: Callable[[int], bool] = lambda _t: False
     feedback: Callable[[], Feedback] = lambda: UNTOLD
     rehearse: bool = False
+    turn: Turn | None = None
 
 
 async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, str]:
@@ -87,7 +97,8 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         Limited: what the run may spend is spent; the steps so far are on record.
         Interrupted: a stop was asked for; the steps so far are on record.
     """
-    panel, policy, span = setting.panel, setting.policy, setting.span
+    panel, policy, reference = setting.panel, setting.policy, setting.reference
+    span, turn = setting.span, setting.turn
     ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
     monitor = RiskMonitor(panel, policy.limits)
     books = PaperBooks(panel, policy.execution.initial_cash)
@@ -105,6 +116,13 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         marks.append(Mark(t, nav, ledger.cash, ledger.owed, ledger.borrow, *books.advance(t)))
         if ledger.ruined:
             return "ruined", record.close("ruined", tuple(marks), tuple(fills))
+        if turn is not None and t == turn.at:  # a fork leaves its trunk
+            policy, reference = turn.policy, turn.reference
+            ledger.terms, ledger.allow_short, monitor.limits = (
+                policy.execution,
+                policy.limits.allow_short,
+                policy.limits,
+            )
         monitor.mark(t, nav)
         if t not in decisions:
             continue
@@ -112,7 +130,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             raise Interrupted(f"stopped before the decision of bar {t}")
 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
-        estimate = setting.reference.at(t)  # before anybody is paid for an answer that could not be audited
+        estimate = reference.at(t)  # before anybody is paid for an answer that could not be audited
         state, clusters = monitor.state(t, account, estimate)
         shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
         what_if = partial(audit, state=state, limits=policy.limits) if setting.rehearse else None

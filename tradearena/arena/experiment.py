@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from tradearena.agents.card import Candidate
 from tradearena.agents.switchboard import Switchboard
 from tradearena.arena.manifest import manifest
-from tradearena.arena.plan import Plan, Planned
+from tradearena.arena.plan import Planned, Programme, identity_of
 from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
 from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
@@ -60,13 +60,13 @@ class Outcome:
         return kind("; ".join(said))
 
 
-def locate(plan: Plan, home: Path | None, now: datetime) -> Path:
+def locate(plan: Programme, home: Path | None, now: datetime) -> Path:
     """The file of a plan: the newest one of its identity under `replays`, else a new one there."""
-    return files.find(plan.identity, home) or files.new_path(plan.identity, plan.dataset.card.name, now, home)
+    return files.find(identity_of(plan), home) or files.new_path(identity_of(plan), plan.dataset.card.name, now, home)
 
 
 def run(
-    plan: Plan,
+    plan: Programme,
     path: Path,
     *,
     again: bool = False,
@@ -97,7 +97,7 @@ def run(
     board = board or Switchboard()
     planned = plan.episodes  # a window without a decision is refused before a file is made
     if not path.exists():
-        _check(plan.candidates, board)
+        _check((each.candidate for each in planned), board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if path.exists():
@@ -115,7 +115,7 @@ def run(
     return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
 
 
-def missing(plan: Plan, path: Path, *, again: bool = False) -> list[tuple[Planned, int]]:
+def missing(plan: Programme, path: Path, *, again: bool = False) -> list[tuple[Planned, int]]:
     """The episodes that a run would play, and how many decisions of each are on file already.
 
     Raises:
@@ -133,20 +133,20 @@ def _check(candidates: Iterable[Candidate], board: Switchboard) -> None:
         candidate.check(board)
 
 
-def _all_due(plan: Plan) -> tuple[tuple[str, ...], list[Due]]:
+def _all_due(plan: Programme) -> tuple[tuple[str, ...], list[Due]]:
     """The same of a file that holds nothing yet."""
     due = [Due(each, _episode_row(each, 0), Recorded([], [])) for each in plan.episodes]
     return tuple(each.id for each in due), due
 
 
-def _due(path: Path, plan: Plan, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:
+def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:
     """The ids of the plan's episodes, and those of them that have not come to their end, after checking that the file
     holds this experiment."""
     with Reader(path) as reader:
         identity = reader.experiment().id
-        if identity != plan.identity:
+        if identity != identity_of(plan):
             raise StoreError(
-                f"{path}: holds experiment {identity}, not {plan.identity}: other bars, policy, window or engine; "
+                f"{path}: holds experiment {identity}, not {identity_of(plan)}: other bars, policy, window or engine; "
                 "choose another file"
             )
         known = {row.id: row for row in reader.episodes()}
@@ -174,10 +174,10 @@ def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> i
     return 0
 
 
-def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
+def _experiment_row(plan: Programme, now: datetime) -> dict[str, Any]:
     dataset, panel = plan.dataset, plan.dataset.panel
     return {
-        "id": plan.identity,
+        "id": identity_of(plan),
         "name": dataset.card.name,
         "created_at": now,
         "engine": ENGINE,
@@ -186,7 +186,7 @@ def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
         "warnings": json.dumps([str(warning) for warning in dataset.warnings]),
         "policy": plan.policy.model_dump_json(),
         "policy_digest": plan.policy.digest,
-        "window": plan.window.rule,
+        "window": plan.rule,
         "symbols": list(panel.symbols),
         "sectors": list(panel.sectors),
         "bars_per_year": panel.bars_per_year,
@@ -201,6 +201,7 @@ def _episode_row(planned: Planned, replicate: int) -> dict[str, Any]:
         "card": planned.candidate.card.model_dump_json(),
         **_identity(planned),
         "replicate": replicate,
+        "parent": planned.origin.model_dump_json() if planned.origin else "{}",
         "manifest": json.dumps(manifest()),
         "status": "running",
     }

@@ -8,26 +8,28 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import product
 from string import Template
+from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
 from tradearena import rooms
 from tradearena.agents.agent import Seat
 from tradearena.agents.card import Candidate, open_agent
-from tradearena.arena.donors import donors
 from tradearena.arena.episode import Setting, play
+from tradearena.arena.origin import Origin
+from tradearena.arena.setting import Hearing, setting_of
 from tradearena.arena.tally import Tally
 from tradearena.errors import UsageError
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span, Window
-from tradearena.panel import Panel
 from tradearena.policy import Policy
 from tradearena.portfolio.reference import RollingMarkowitz
-from tradearena.risk.feedback import Feedback, desk, open_wording
+from tradearena.risk.feedback import open_wording
 from tradearena.store.schema import ENGINE
+from tradearena.store.steps import Held
 from tradearena.values import Trajectory
 
 BASELINES = ("cash", "buy-and-hold", "equal-weight", "markowitz")
@@ -36,18 +38,54 @@ BASELINES = ("cash", "buy-and-hold", "equal-weight", "markowitz")
 
 @dataclass(frozen=True, eq=False)
 class Planned:
-    """One episode that is asked for. `wording` is the sentence its audits are told in, "" where nothing is told."""
+    """One episode that is asked for. `wording` is the sentence its audits are told in, "" where nothing is told;
+    `origin` is what it is made from, and `prefix` the steps that are taken from there as they are."""
 
     candidate: Candidate
     mode: str
     seed: int
     span: Span
     wording: str
+    origin: Origin | None = None
+    prefix: tuple[Held, ...] = ()
 
     @property
     def title(self) -> str:
         """What tells it from the others of its plan, for people."""
         return f"{self.candidate.card.name}, feedback {self.mode}, seed {self.seed}, bars from {self.span.first}"
+
+
+class Programme(Protocol):
+    """What an experiment is to hold: episodes on the bars of one dataset under one policy."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The bars."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """The limits and terms."""
+        ...
+
+    @property
+    def rule(self) -> str:
+        """Which bars, in one canonical line."""
+        ...
+
+    @property
+    def episodes(self) -> tuple[Planned, ...]:
+        """In the order they are begun."""
+        ...
+
+    def stage(self, planned: Planned, halt: Callable[[int], bool]) -> Setting:
+        """Where one of its episodes plays."""
+        ...
+
+
+def identity_of(programme: Programme) -> str:
+    """Names the universe of a programme. Agents, modes and seeds extend its file."""
+    return identity(programme.dataset.panel.digest, programme.policy.digest, programme.rule)
 
 
 def identity(bars: str, policy: str, window: str) -> str:
@@ -79,9 +117,14 @@ class Plan:
                 raise UsageError(f"the {kind} '{twice[0]}' is asked for twice; name it once")
 
     @property
+    def rule(self) -> str:
+        """The windows as asked for."""
+        return self.window.rule
+
+    @property
     def identity(self) -> str:
-        """Names the universe: dataset digest, policy, window rule and engine. Agents, modes and seeds extend a file."""
-        return identity(self.dataset.panel.digest, self.policy.digest, self.window.rule)
+        """Names the universe: dataset digest, policy, window rule and engine."""
+        return identity_of(self)
 
     @cached_property
     def spans(self) -> tuple[Span, ...]:
@@ -148,29 +191,20 @@ class Plan:
     ) -> Setting:
         """Where an episode of this plan plays, and what its agent is told. All episodes share the reference: it depends
         on the bars alone."""
-        panel, policy = self.dataset.panel, self.policy
-        feedback = partial(told, panel, policy, span, mode, self.wording, seed, candidate)
-        rehearse = candidate is not None and candidate.card.rehearses
-        return Setting(panel, policy, span, self._reference, halt, feedback, rehearse)
+        card = candidate.card if candidate else None
+        hearing = Hearing(mode, self.wording.template, seed, card)
+        rehearse = card is not None and card.rehearses
+        return setting_of(
+            self.dataset.panel, self.policy, span, hearing, reference=self._reference, halt=halt, rehearse=rehearse
+        )
+
+    def stage(self, planned: Planned, halt: Callable[[int], bool]) -> Setting:
+        """Where one of its episodes plays."""
+        return self.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
 
     @cached_property
     def _reference(self) -> RollingMarkowitz:
         return RollingMarkowitz(self.dataset.panel, self.policy.reference)
-
-
-def told(
-    panel: Panel, policy: Policy, span: Span, mode: str, wording: Template, seed: int, candidate: Candidate | None
-) -> Feedback:
-    """What tells the agent of an episode of its audits; the candidate is whom donors are to be like."""
-    return desk(
-        mode,
-        wording,
-        symbols=panel.symbols,
-        limits=policy.limits,
-        decisions=len(span.decisions),
-        dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
-        donors=lambda: donors(panel, policy, span.first, wording, candidate),
-    )
 
 
 def rehearse(plan: Plan, name: str, span: Span | None = None) -> Trajectory:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from tradearena.agents.agent import Seat
 from tradearena.agents.switchboard import Switchboard
 from tradearena.arena.episode import play
-from tradearena.arena.plan import Plan, Planned
+from tradearena.arena.plan import Planned, Programme
 from tradearena.errors import (
     DivergedError,
     Interrupted,
@@ -81,7 +81,7 @@ class Schedule:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Programme,
         due: Sequence[Due],
         committer: Committer,
         progress: Progress,
@@ -148,13 +148,13 @@ class Schedule:
     async def _play(self, due: Due) -> None:
         """Play one episode, from its start or from where the record ends, and write how it ended."""
         planned, plan = due.planned, self.plan
-        halt = partial(self._halt, planned)
-        setting = plan.setting(planned.span, planned.mode, planned.seed, halt, planned.candidate)
-        recorder = Recorder(due.id, due.recorded, self.committer.keep_pace, self._saved)
+        setting = plan.stage(planned, partial(self._halt, planned))
+        recorder = Recorder(due.id, due.recorded, self.committer.keep_pace, self._saved, planned.prefix)
+        rules = setting.turn or setting
         seat = Seat(
             planned.seed,
-            lambda t: setting.reference.at(t).weights,
-            plan.policy.limits,
+            lambda t: rules.reference.at(t).weights,
+            rules.policy.limits,
             self.board,
             plan.dataset.panel.symbols,
             recorder,

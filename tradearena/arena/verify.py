@@ -13,20 +13,20 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tradearena.agents.card import AgentCard, resembling
-from tradearena.arena.episode import Setting, play
-from tradearena.arena.plan import identity, told
+from tradearena.agents.card import AgentCard
+from tradearena.arena.episode import play
+from tradearena.arena.origin import Origin, Prefix
+from tradearena.arena.plan import identity
+from tradearena.arena.setting import Hearing, setting_of
 from tradearena.arena.witness import Differs, Witness
 from tradearena.errors import Interrupted, StoreError, TradeArenaError
 from tradearena.market.window import Span
 from tradearena.policy import Policy
-from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, next_link
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
@@ -116,7 +116,7 @@ def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Ve
         steps = len(story.steps)
         if not fast:
             _recompute(reader, row, story)
-        _chain(row, story)
+        _chain(row, story, _prefix(row))
         _seal(reader, row, story, setup)
     except Differs as found:
         wrong = Divergence(row.id, *found.at)
@@ -125,10 +125,12 @@ def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Ve
     return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, wrong)
 
 
-def _chain(row: EpisodeRow, story: Story) -> None:
-    """Every link follows from the rows, and the root from the last of them."""
+def _chain(row: EpisodeRow, story: Story, prefix: Prefix | None) -> None:
+    """Every link follows from the rows, the root from the last of them; what a fork shares ends with its trunk's."""
     link = GENESIS
     for held in story.steps:
+        if prefix and held.step.t == prefix.at and prefix.link != link.hex():
+            raise Differs("episode", None, "parent", prefix.link, link.hex())
         link = next_link(link, held.step)
         if link != held.link:
             raise Differs("step", held.step.t, "hash", held.link, link)
@@ -149,15 +151,10 @@ def _recompute(reader: Reader, row: EpisodeRow, story: Story) -> None:
     panel, card = reader.panel(), AgentCard.model_validate(row.card)
     policy = _policy(reader)
     span = Span(row.first, row.last, row.every, policy.execution.latency)
-    witness = Witness(story, card, panel.symbols)
-    setting = Setting(
-        panel,
-        policy,
-        span,
-        RollingMarkowitz(panel, policy.reference),
-        lambda _t: witness.seen == len(story.steps),
-        lambda: told(panel, policy, span, row.feedback, Template(row.wording), row.seed, resembling(card)),
-    )
+    prefix = _prefix(row)
+    witness = Witness(story, card, panel.symbols, prefix)
+    hearing = Hearing(row.feedback, row.wording, row.seed, card)
+    setting = setting_of(panel, policy, span, hearing, prefix, halt=lambda _t: witness.seen == len(story.steps))
     try:
         status, _ = asyncio.run(play(_Nobody(), setting, witness))
     except Interrupted:
@@ -168,6 +165,11 @@ def _recompute(reader: Reader, row: EpisodeRow, story: Story) -> None:
         raise Differs("episode", None, "status", row.status, status)
     if witness.seen < len(story.steps):
         raise Differs("step", story.steps[witness.seen].step.t, "t", story.steps[witness.seen].step.t, "no step")
+
+
+def _prefix(row: EpisodeRow) -> Prefix | None:
+    """What an episode shares with another one, if it is a fork."""
+    return Origin.model_validate_json(json.dumps(row.parent)).prefix if row.parent else None
 
 
 def _policy(reader: Reader) -> Policy:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tradearena.agents.card import AgentCard
 from tradearena.agents.talker import read
+from tradearena.arena.origin import Prefix
 from tradearena.store.steps import Held, Story
 from tradearena.values import Call, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
 
@@ -32,8 +33,8 @@ class Differs(Exception):
 class Witness:
     """A record that has been made: what is made again is held against it, and what stands in it is acted upon."""
 
-    def __init__(self, story: Story, card: AgentCard, symbols: tuple[str, ...]) -> None:
-        self.story, self.card, self.symbols = story, card, symbols
+    def __init__(self, story: Story, card: AgentCard, symbols: tuple[str, ...], prefix: Prefix | None = None) -> None:
+        self.story, self.card, self.symbols, self.prefix = story, card, symbols, prefix
         self.seen = 0
 
     def recall(self, t: int) -> Decision:
@@ -41,7 +42,8 @@ class Witness:
         step = self._held(t).step
         decision, exchanges = step.decision, step.decision.exchanges
         if exchanges:  # who is not asked in words decides by what is not on file
-            decision = read(exchanges[-1], self.card.prompt.mode, self.symbols)
+            card = self.prefix.card if self.prefix and t < self.prefix.at else self.card
+            decision = read(exchanges[-1], card.prompt.mode, self.symbols)
         for field in _SAID:
             _alike("step", t, field, getattr(step.decision, field), getattr(decision, field))
         if decision.target is not None and step.decision.target is not None:

@@ -63,6 +63,32 @@ class Untold:
 UNTOLD = Untold()
 
 
+class Forked:
+    """Tells an agent that goes on from the first steps of another episode, its trunk. What was told of these is on
+    record; from the last of them on the branch tells. Either it remembers what the trunk told, or (`rewritten`) the
+    branch has told of every step, so that its memory is what it would be had its own mode always held."""
+
+    def __init__(self, trunk: Feedback, branch: Feedback, steps: int, *, rewritten: bool) -> None:
+        self.trunk, self.branch, self.left, self.rewritten = trunk, branch, steps, rewritten
+        if not steps:
+            self._leave()
+
+    def tell(self, report: RiskReport) -> Told:
+        """What the agent is told, and what it remembers of it."""
+        self.left -= 1
+        if self.left > 0:
+            told = self.trunk.tell(report)
+            return Told(told.text, self.branch.tell(report).gist) if self.rewritten else told
+        if self.left == 0:
+            self._leave()
+        return self.branch.tell(report)
+
+    def _leave(self) -> None:
+        """From here on the branch speaks for itself; it looks back on what was told before."""
+        if not self.rewritten and isinstance(self.branch, Desk) and isinstance(self.trunk, Desk):
+            self.branch.look_back_on(self.trunk)
+
+
 class Desk:
     """Tells findings in the words of the house: one sentence and a block of JSON."""
 
@@ -81,6 +107,10 @@ class Desk:
         block = {"findings": [_told(f) for f in findings[:LISTED]], "more": max(len(findings) - LISTED, 0)} | recent
         sentence = _sentence(self.wording, len(changing), len(findings), recent["altered"], recent["reviews"])
         return Told(f"{sentence}\n{json.dumps(block, ensure_ascii=False)}", _gist(changing))
+
+    def look_back_on(self, other: Desk) -> None:
+        """Go on with the summary of another one."""
+        self._reviews, self._counts, self._limits = other._reviews.copy(), other._counts.copy(), dict(other._limits)
 
     def _look_back(self, limits: dict[str, float]) -> None:
         """Count the rules of one more review, and those of the oldest no longer."""

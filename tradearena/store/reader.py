@@ -90,7 +90,7 @@ class Reader:
         """All episodes, in the order they were begun."""
         rows = self._rows("episode", EpisodeRow.__annotations__, "ORDER BY started_at, id")
         for row in rows:
-            row["card"], row["manifest"] = json.loads(row["card"]), json.loads(row["manifest"])
+            row |= {name: json.loads(row[name]) for name in ("card", "parent", "manifest")}
         return [EpisodeRow(**row) for row in rows]
 
     def episode(self, name: str | None) -> EpisodeRow:

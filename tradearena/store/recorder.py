@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
 from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
+
+if TYPE_CHECKING:
+    from tradearena.store.steps import Held
 
 Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
 
@@ -30,7 +33,8 @@ class Kept(NamedTuple):
 
 class Recorder:
     """Keeps the steps of one episode. `kept` is called after each new one: a commit may drain the recorder then.
-    `saved`, which returns once a commit has, is awaited where one was paid for."""
+    `saved`, which returns once a commit has, is awaited where one was paid for. Of a fork the first steps are those of
+    another episode, its `prefix`: they are kept as they are on record there."""
 
     def __init__(
         self,
@@ -38,8 +42,9 @@ class Recorder:
         recorded: Recorded,
         kept: Callable[[], None],
         saved: Callable[[], Awaitable[None]] | None = None,
+        prefix: Sequence[Held] = (),
     ) -> None:
-        self.episode, self.recorded, self.kept, self.saved = episode, recorded, kept, saved
+        self.episode, self.recorded, self.kept, self.saved, self.prefix = episode, recorded, kept, saved, prefix
         self.seal = Seal()
         self.steps = 0
         self._link = GENESIS
@@ -54,8 +59,10 @@ class Recorder:
 
     def recall(self, _t: int) -> Decision | None:
         """The decision on file for the next step, if any."""
-        known = self.recorded.decisions
-        return known[self.steps] if self.steps < len(known) else None
+        known, here = self.recorded.decisions, self.steps
+        if here < len(self.prefix):
+            return self.prefix[here].step.decision
+        return known[here] if here < len(known) else None
 
     def keep(self, step: Step) -> RiskReport:
         """Put a step on record; returns its audit.
@@ -63,6 +70,8 @@ class Recorder:
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
         """
+        if self.steps < len(self.prefix):
+            step = self.prefix[self.steps].step
         exchanges = step.decision.exchanges
         said = [digests(each) for each in exchanges]
         self._link = next_link(self._link, step, said)

@@ -52,6 +52,7 @@ class EpisodeRow:
     first: int
     last: int
     every: int
+    parent: dict[str, Any]
     manifest: dict[str, Any]
     started_at: str
     finished_at: str | None

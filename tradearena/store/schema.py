@@ -73,6 +73,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("first", "INTEGER", "bar of the first decision"),
         Column("last", "INTEGER", "last bar of the episode"),
         Column("every", "INTEGER", "bars between decisions"),
+        Column("parent", "VARCHAR", "the episode it was made from, JSON; {} where it stands by itself"),
         Column("manifest", "VARCHAR", "versions, processor and git revision, JSON"),
         Column("started_at", "TIMESTAMPTZ", ""),
         Column("finished_at", "TIMESTAMPTZ", "NULL while it runs", nullable=True),
