@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tradearena.cli import options
-from tradearena.cli.session import DEFAULT_CONNECTIONS, DEFAULT_DATA, DEFAULT_POLICY, Asked, Means, perform, rehearse
+from tradearena.cli.session import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_CONNECTIONS,
+    DEFAULT_DATA,
+    DEFAULT_POLICY,
+    Asked,
+    Means,
+    perform,
+    rehearse,
+)
 from tradearena.errors import Interrupted, InvalidRun, UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_AGENTS = ("organism-obedient", "organism-stubborn")
 DEFAULT_MODES = ("true", "hidden", "placebo", "false-audit")
-DEFAULT_CONCURRENCY = 16
 
 
 def compare(

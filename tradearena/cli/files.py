@@ -102,6 +102,27 @@ def show(
         for row, (label, metrics) in zip(rows, map(report.entry, found), strict=True)
     ]
     report.print_metrics(entries, title="executed book", heads=("episode", "agent", "feedback", "seed"))
+    _show_family(path, home)
+
+
+def _show_family(path: Path, home: Path | None) -> None:
+    """What its episodes were made from, and what was made from them."""
+    from tradearena.store.family import family
+    from tradearena.store.files import experiments
+
+    members = family(path, (other for other in experiments(home) if other.resolve() != path.resolve()))
+    if members:
+        say("family, as experiment/episode")
+    for member in members:
+        row, made = member.row, ""
+        if row is not None and row.parent:
+            prefix = row.parent.get("prefix")
+            made = f"fork at bar {prefix.get('at')}" if isinstance(prefix, dict) else "open loop"
+            made = f"{made} under {member.policy}: "
+        who = "not in sight" if row is None else f"{row.agent}, feedback {row.feedback}, seed {row.seed}, {row.status}"
+        here = " *" if member.path == path else ""
+        branch = "   " * member.depth + ("└─ " if member.depth else "")
+        say(f"  {branch}{'/'.join(member.name)}{here}  {made}{who}")
 
 
 def _setup(name: str, path: Path, home: Path | None) -> dict[str, Any]:

@@ -33,20 +33,38 @@ def replay(
     ] = False,
     fast: Annotated[bool, typer.Option("--fast", help="With --verify: chain and seals alone.")] = False,
     every_line: Annotated[bool, typer.Option("--all", help="Every step in the table, the middle too.")] = False,
+    policy: Annotated[
+        str | None, typer.Option("--policy", "-p", help="Open loop: the decisions on record under another policy.")
+    ] = None,
+    latency: Annotated[int | None, typer.Option("--latency", min=1, help="Open loop: with other latency.")] = None,
+    cost_scale: Annotated[
+        float | None, typer.Option("--cost-scale", min=0, metavar="X", help="Open loop: with X times the costs.")
+    ] = None,
+    out: options.Out = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
     """Replay an episode from its file: no key, no network, no dataset.
 
     A table of its steps; with --step one of them in full, with --text as it was put to the agent and answered; with
-    --each all of them, one after the other. With --verify nothing is shown but whether the file is what it says.
+    --each all of them, one after the other. With --verify nothing is shown but whether the file is what it says. With
+    --policy, --latency or --cost-scale the decisions on record are played again under other rules, as an experiment of
+    their own that names its parent.
     """
     from tradearena.cli import report
+    from tradearena.cli.openloop import Otherwise, play_again
     from tradearena.store.files import resolve
     from tradearena.store.reader import Reader
     from tradearena.store.story import page, story
 
-    path = resolve(file, home)
+    path, otherwise = resolve(file, home), Otherwise(policy, latency, cost_scale)
+    if otherwise.asked and (verify or step is not None or each):
+        raise UsageError("--policy, --latency and --cost-scale make a new experiment; leave out the rest")
+    if out is not None and not otherwise.asked:
+        raise UsageError("--out is for --policy, --latency and --cost-scale: nothing else here writes a file")
+    if otherwise.asked:
+        play_again(path, episode, otherwise, out, home, json=json)
+        return
     if fast and not verify:
         raise UsageError("--fast is for --verify: it leaves out what takes long")
     if verify:

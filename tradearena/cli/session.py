@@ -6,12 +6,12 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -20,11 +20,13 @@ from tradearena.errors import Interrupted, UsageError
 if TYPE_CHECKING:
     from tradearena.agents.switchboard import Switchboard
     from tradearena.arena.experiment import Outcome
-    from tradearena.arena.plan import Plan
+    from tradearena.arena.plan import Plan, Programme
     from tradearena.arena.schedule import Standing
 
 DEFAULT_DATA, DEFAULT_POLICY = "demo-daily", "standard"
-DEFAULT_CONNECTIONS = 256
+DEFAULT_CONNECTIONS, DEFAULT_CONCURRENCY = 256, 16
+
+P = TypeVar("P", bound="Programme")
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,34 @@ def perform(
     asked: Asked, means: Means, out: Path | None, *, again: bool, concurrency: int, quiet: bool
 ) -> tuple[Plan, Outcome]:
     """Run what the options ask for and the file lacks."""
+    return carry_out(lambda: _plan(asked), means, out, asked.home, again=again, concurrency=concurrency, quiet=quiet)
+
+
+def carry_out(
+    make: Callable[[], tuple[P, list[str]]],
+    means: Means,
+    out: Path | None,
+    home: Path | None,
+    *,
+    again: bool = False,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    quiet: bool = False,
+) -> tuple[P, Outcome]:
+    """Make a programme, say what its user should know of it, and run what of it the file lacks."""
     from contextlib import redirect_stdout
     from datetime import UTC
 
     from tradearena.arena import experiment
 
     with Watch(show=not quiet) as watch, redirect_stdout(sys.stderr):  # an agent may print: stdout is for results
-        plan, warnings = _plan(asked)
+        programme, warnings = make()
         for warning in warnings if not quiet else ():
             typer.echo(f"warning: {warning}", err=True)
-        path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
-        board = means.board(asked.home)
-        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, board=board, progress=watch)
+        path = out or experiment.locate(programme, home, datetime.now(UTC))
+        board = means.board(home)
+        return programme, experiment.run(
+            programme, path, again=again, concurrency=concurrency, board=board, progress=watch
+        )
 
 
 def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:
