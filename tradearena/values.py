@@ -250,6 +250,13 @@ class Finding(NamedTuple):
     severity: Severity
 
 
+class Clip(NamedTuple):
+    """What one rule took from the weights: moved [N], weights after it less weights before."""
+
+    rule: str
+    moved: Array
+
+
 class Exposures(NamedTuple):
     """Exposures of a weight vector: fractions of NAV, volatility a year, counts of names and bets."""
 
@@ -264,12 +271,17 @@ class Exposures(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class RiskReport:
     """The audit of one decision: what was wished [N] (the current weights where it keeps the position), what was
-    approved [N], the findings, and the exposures of what was approved."""
+    approved [N], the findings, the exposures of what was approved, and the trail from the one to the other.
+
+    The trail holds what each rule took, in the order they worked, a rule once: intent plus all of it is what was
+    approved, up to rounding. It is not on file: a report that was read from one has none.
+    """
 
     intent: Array
     approved: Array
     findings: tuple[Finding, ...]
     exposures: Exposures
+    trail: tuple[Clip, ...] = ()
 
     @property
     def gated(self) -> bool:

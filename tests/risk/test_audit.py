@@ -4,38 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from byhand import asked, state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EXAMPLES, covariance_of, seeds
 
 from tradearena.policy import Limits
 from tradearena.risk.audit import audit
-from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Decision, Finding
-
-
-def state_of(current, **given):
-    """A state of independent symbols with a volatility of 1 a year, all tradable, each its own sector and cluster."""
-    n = len(current)
-    usual = {
-        "symbols": tuple("ABCDEFGH"[:n]) if n <= 8 else tuple(f"S{i}" for i in range(n)),
-        "tradable": np.ones(n, dtype=bool),
-        "covariance": np.eye(n),
-        "reference": np.full(n, 1 / n),
-        "sectors": np.arange(n, dtype=np.int16),
-        "sector_names": tuple(f"sector {i}" for i in range(n)),
-        "clusters": np.arange(n, dtype=np.int16),
-        "liquidity": None,
-        "drawdown": 0.0,
-        "halted": False,
-        "bars_per_year": 1.0,
-    }
-    arrays = {name: np.asarray(value) if isinstance(value, list) else value for name, value in given.items()}
-    return RiskState(current=np.array(current, dtype=float), **{**usual, **arrays})
-
-
-def asked(*weights, **said):
-    return Decision(np.array(weights, dtype=float), **said)
 
 
 def approved(report):

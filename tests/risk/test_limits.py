@@ -6,6 +6,7 @@ from strategies import EXAMPLES, case, cases, seeds
 
 from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
+from tradearena.risk.trail import Trail
 
 often = settings(max_examples=EXAMPLES)
 
@@ -16,10 +17,10 @@ def test_what_is_met_at_a_glance_is_left_as_it_is_to_the_bit(case):
     decision, state, limits = case
     rules, both = LimitSet(state, limits), (state.current, decision.target)
     if rules.met(*both):
-        found = []
+        trail = Trail()
         for weights in both:
-            assert rules.state_limits(weights, found.append) is weights
-        assert found == []
+            assert rules.state_limits(weights, trail) is weights
+        assert trail.findings == trail.clips == []
 
 
 class Mapped(LimitSet):
@@ -33,10 +34,11 @@ class Mapped(LimitSet):
 @given(cases(pins=False))
 def test_the_glance_changes_nothing_of_what_is_approved_or_found(case):
     decision, state, limits = case
-    glanced, mapped = [], []
-    approved = LimitSet(state, limits).approve(decision.target, glanced.append)
-    assert approved.tobytes() == Mapped(state, limits).approve(decision.target, mapped.append).tobytes()
-    assert glanced == mapped
+    glanced, mapped = Trail(), Trail()
+    approved = LimitSet(state, limits).approve(decision.target, glanced)
+    assert approved.tobytes() == Mapped(state, limits).approve(decision.target, mapped).tobytes()
+    assert glanced.findings == mapped.findings
+    assert [(rule, moved.tobytes()) for rule, moved in glanced.clips] == [(r, m.tobytes()) for r, m in mapped.clips]
 
 
 @settings(max_examples=200)

@@ -11,8 +11,9 @@ import numpy as np
 
 from tradearena.panel import Array
 from tradearena.policy import Limits
-from tradearena.risk.limits import LimitSet, Report
+from tradearena.risk.limits import LimitSet
 from tradearena.risk.state import RiskState
+from tradearena.risk.trail import Trail
 from tradearena.values import TOLERANCE, Decision, Exposures, Finding, RiskReport
 
 
@@ -26,33 +27,35 @@ def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:
 
     Returns:
         The report: intent and approved weights [N], findings in the order the rules were applied, exposures of what
-        was approved.
+        was approved, and the trail from the one to the other.
     """
-    findings: list[Finding] = []
-    keep = _keeps(decision, limits, findings.append)
-    intent = state.current if decision.target is None else decision.target
-    approved = LimitSet(state, limits).approve(state.current if keep else intent, findings.append)
+    trail = Trail()
+    intent = wish = state.current if decision.target is None else decision.target
+    if rule := _keeps(decision, limits, trail):
+        wish = trail.clip(rule, intent, state.current)
+    approved = LimitSet(state, limits).approve(wish, trail)
     measured = exposures(approved, state)
-    _flags(measured, limits, findings.append)
-    return RiskReport(intent=intent, approved=approved, findings=tuple(findings), exposures=measured)
+    _flags(measured, limits, trail)
+    return RiskReport(intent, approved, tuple(trail.findings), measured, tuple(trail.clips))
 
 
-def _keeps(decision: Decision, limits: Limits, report: Report) -> bool:
-    """Does this reply keep the position, whatever weights it names? A malformed or timid reply never liquidates."""
+def _keeps(decision: Decision, limits: Limits, trail: Trail) -> str | None:
+    """The rule by which this reply keeps the position, whatever weights it names, if one does: a malformed or timid
+    reply never liquidates."""
     for name, stated in decision.stray:
         try:
             weight = float(stated)
         except ValueError:
             weight = math.nan
-        report(Finding("validity", "symbol", name, weight, 0.0, 0.0, "flag" if weight == 0.0 else "major"))
+        trail.say(Finding("validity", "symbol", name, weight, 0.0, 0.0, "flag" if weight == 0.0 else "major"))
     if decision.status in ("fallback", "error"):
-        report(Finding("reply", "portfolio", decision.status, math.nan, math.nan, math.nan, "critical"))
-        return True
+        trail.say(Finding("reply", "portfolio", decision.status, math.nan, math.nan, math.nan, "critical"))
+        return "reply"
     floor, stated_confidence = limits.min_confidence, decision.confidence
     if floor is not None and stated_confidence is not None and stated_confidence < floor:
-        report(Finding("confidence", "portfolio", "", stated_confidence, math.nan, floor, "major"))
-        return True
-    return False
+        trail.say(Finding("confidence", "portfolio", "", stated_confidence, math.nan, floor, "major"))
+        return "confidence"
+    return None
 
 
 def exposures(weights: Array, state: RiskState) -> Exposures:
@@ -73,7 +76,7 @@ def exposures(weights: Array, state: RiskState) -> Exposures:
     )
 
 
-def _flags(measured: Exposures, limits: Limits, report: Report) -> None:
+def _flags(measured: Exposures, limits: Limits, trail: Trail) -> None:
     """What is worth saying though it changes nothing."""
     watched = (
         ("herfindahl", measured.herfindahl, limits.herfindahl, 1),
@@ -82,4 +85,4 @@ def _flags(measured: Exposures, limits: Limits, report: Report) -> None:
     )
     for rule, value, limit, sign in watched:
         if limit is not None and measured.gross > 0 and sign * (value - limit) > TOLERANCE:
-            report(Finding(rule, "portfolio", "", value, value, limit, "flag"))
+            trail.say(Finding(rule, "portfolio", "", value, value, limit, "flag"))

@@ -16,7 +16,7 @@ exceeds is not held against the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from tradearena.panel import Array, Labels, Mask
 from tradearena.policy import Limits
 from tradearena.risk.state import RiskState
-from tradearena.values import TOGETHER, TOLERANCE, Finding, Scope, Severity
-
-Report = Callable[[Finding], None]
+from tradearena.risk.trail import SILENT, Trail, changed
+from tradearena.values import TOGETHER, TOLERANCE, Finding, Severity
 
 
 class LimitSet:
@@ -55,23 +54,23 @@ class LimitSet:
             variance = float(state.reference.dot(state.covariance).dot(state.reference))
             yield "reference-risk", limits.reference_risk * math.sqrt(max(variance, 0.0) * state.bars_per_year)
 
-    def approve(self, intent: Array, report: Report) -> Array:
+    def approve(self, intent: Array, trail: Trail) -> Array:
         """The approved weights [N] for an intent [N]."""
         state, limits = self.state, self.limits
         if self.pinned is not None:
             for i in np.flatnonzero(self.pinned & (np.abs(intent - state.current) > TOLERANCE)):
                 held = float(state.current[i])
-                report(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
+                trail.say(Finding("pinned", "symbol", state.symbols[i], float(intent[i]), held, held, "minor"))
+            trail.clip("pinned", intent, np.where(self.pinned, state.current, intent))
         base, target = self._free(state.current), self._free(intent)
         if state.halted:
             severity: Severity = "critical" if np.abs(target).max(initial=0.0) > TOLERANCE else "flag"
-            report(Finding("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, severity))
+            trail.say(Finding("drawdown", "portfolio", "", state.drawdown, 0.0, limits.drawdown or 0.0, severity))
+            trail.clip("drawdown", target, np.zeros_like(target))
             return self.pins.copy()
         if not self.met(base, target):
-            base, target = self.state_limits(base, _silent), self.state_limits(target, report)
-        move = target - base
-        theta = self._trade_limits(move, report)
-        free = target if theta == 1.0 else base + theta * move
+            base, target = self.state_limits(base, SILENT), self.state_limits(target, trail)
+        free = self._trade_limits(base, target, trail)
         return free if self.pinned is None else free + self.pins
 
     def _free(self, weights: Array) -> Array:
@@ -107,37 +106,37 @@ class LimitSet:
         variance = float(weights.dot(self.state.covariance.dot(weights))) * self.state.bars_per_year
         return math.sqrt(max(variance, 0.0)) <= self.calm + TOLERANCE
 
-    def state_limits(self, weights: Array, report: Report) -> Array:
+    def state_limits(self, weights: Array, trail: Trail) -> Array:
         """The map C on free weights [N] (0 where pinned)."""
-        weights = self._elementwise(weights, report)
+        weights = self._elementwise(weights, trail)
         limits, state = self.limits, self.state
         if limits.sector is not None and len(state.sector_names) > 1:
-            weights = self._sets("sector", weights, state.sectors, state.sector_names, limits.sector, report)
+            weights = self._sets("sector", weights, state.sectors, state.sector_names, limits.sector, trail)
         if limits.cluster is not None:
-            weights = self._sets("cluster", weights, state.clusters, None, limits.cluster, report)
-        return self._scalings(weights, report)
+            weights = self._sets("cluster", weights, state.clusters, None, limits.cluster, trail)
+        return self._scalings(weights, trail)
 
-    def _elementwise(self, weights: Array, report: Report) -> Array:
+    def _elementwise(self, weights: Array, trail: Trail) -> Array:
         limits = self.limits
         if self.untradable is not None:
-            weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, report)
+            weights = self._bound("no-bar", weights, np.where(self.untradable, 0.0, weights), 0.0, trail)
         if not limits.allow_short and np.minimum.reduce(weights) < 0.0:
-            weights = self._bound("short", weights, np.maximum(weights, 0.0), 0.0, report)
+            weights = self._bound("short", weights, np.maximum(weights, 0.0), 0.0, trail)
         cap = limits.single_name
         if cap is not None and np.maximum.reduce(np.abs(weights)) > cap + TOLERANCE:
             bounded = np.where(np.abs(weights) > cap + TOLERANCE, np.copysign(cap, weights), weights)
-            weights = self._bound("single-name", weights, bounded, cap, report)
+            weights = self._bound("single-name", weights, bounded, cap, trail)
         return weights
 
-    def _bound(self, rule: str, before: Array, after: Array, limit: float, report: Report) -> Array:
-        if report is not _silent:
+    def _bound(self, rule: str, before: Array, after: Array, limit: float, trail: Trail) -> Array:
+        if trail is not SILENT:
             for i in np.flatnonzero(np.abs(before - after) > TOLERANCE):
                 name, proposed, approved = self.state.symbols[i], float(before[i]), float(after[i])
-                report(_changed(rule, "symbol", name, proposed, approved, limit))
-        return after
+                trail.say(changed(rule, "symbol", name, proposed, approved, limit))
+        return trail.clip(rule, before, after)
 
     def _sets(
-        self, rule: str, weights: Array, labels: Labels, names: Sequence[str] | None, limit: float, report: Report
+        self, rule: str, weights: Array, labels: Labels, names: Sequence[str] | None, limit: float, trail: Trail
     ) -> Array:
         """Scale each set of symbols down to its limit. Without names the sets are coupled clusters: one symbol alone
         is coupled to nobody."""
@@ -152,38 +151,37 @@ class LimitSet:
         if not over.any():
             return weights
         for g in np.flatnonzero(over).tolist():
-            if report is not _silent:
+            if trail is not SILENT:
                 name = names[g] if names is not None else self._members(labels, g)
                 proposed, approved = float(gross[g] + stuck[g]), float(room[g] + stuck[g])
-                report(_changed(rule, "group", name, proposed, approved, limit))
+                trail.say(changed(rule, "group", name, proposed, approved, limit))
         factor = np.where(over, room / np.where(over, gross, 1.0), 1.0)
-        scaled: Array = weights * factor[labels]
-        return scaled
+        return trail.clip(rule, weights, weights * factor[labels])
 
     def _members(self, labels: Labels, label: int) -> str:
         return TOGETHER.join(self.state.symbols[i] for i in np.flatnonzero(labels == label))
 
-    def _scalings(self, weights: Array, report: Report) -> Array:
+    def _scalings(self, weights: Array, trail: Trail) -> Array:
         limits, pins = self.limits, self.pins
         if limits.gross is not None:
             gross, stuck = float(np.add.reduce(np.abs(weights))), float(np.add.reduce(np.abs(pins)))
             room = max(limits.gross - stuck, 0.0)
             if gross > room + TOLERANCE:
-                report(_changed("gross", "portfolio", "", gross + stuck, room + stuck, limits.gross))
-                weights = weights * (room / gross)
+                trail.say(changed("gross", "portfolio", "", gross + stuck, room + stuck, limits.gross))
+                weights = trail.clip("gross", weights, weights * (room / gross))
         if limits.net is not None:
             net, stuck = float(weights.sum()), float(pins.sum())
             bound = min(max(net + stuck, min(-limits.net, stuck)), max(limits.net, stuck))
             if abs(net + stuck - bound) > TOLERANCE:
                 room = bound - stuck
-                report(_changed("net", "portfolio", "", net + stuck, room + stuck, limits.net))
-                weights = weights * (room / net)
-        return self._volatilities(weights, report) if self.risk_limits else weights
+                trail.say(changed("net", "portfolio", "", net + stuck, room + stuck, limits.net))
+                weights = trail.clip("net", weights, weights * (room / net))
+        return self._volatilities(weights, trail) if self.risk_limits else weights
 
-    def _volatilities(self, weights: Array, report: Report) -> Array:
+    def _volatilities(self, weights: Array, trail: Trail) -> Array:
         """For each limit the largest factor s in [0, 1] with volatility(pins + s * weights) within it, or within what
         the pins carry alone: the positive root of a s² + 2 b s + c = bound²."""
-        year, factor = self.state.bars_per_year, 1.0
+        year, factor, scaled = self.state.bars_per_year, 1.0, weights
         risk = self.state.covariance.dot(weights)
         a, b, c = float(weights.dot(risk)) * year, 0.0, 0.0
         if self.pinned is not None:
@@ -196,21 +194,24 @@ class LimitSet:
                 root = math.sqrt(max(b * b + a * room, 0.0))
                 # One number in two forms: here neither cancels nor divides by zero.
                 s = min(max(room / (root + b) if b > 0 else (root - b) / a, 0.0), 1.0)
-                report(_changed(rule, "portfolio", "", volatility, bound, limit))
+                trail.say(changed(rule, "portfolio", "", volatility, bound, limit))
                 a, b, factor = a * s * s, b * s, factor * s
-        return weights if factor == 1.0 else weights * factor
+                scaled = trail.clip(rule, scaled, weights * factor)
+        return scaled
 
     # ------------------------------------------------------------------ trade limits
 
-    def _trade_limits(self, move: Array, report: Report) -> float:
-        """Largest theta in [0, 1] such that theta * move meets turnover and liquidity."""
-        theta, limits, size = 1.0, self.limits, np.abs(move)
+    def _trade_limits(self, base: Array, target: Array, trail: Trail) -> Array:
+        """The point farthest on the way from base to target [N] that meets turnover and liquidity."""
+        move = target - base
+        theta, limits, size, free = 1.0, self.limits, np.abs(move), target
         if limits.turnover is not None:
             traded, net = float(np.add.reduce(size)), float(np.add.reduce(move))
             turnover = 0.5 * (traded + abs(net))  # the larger of bought and sold
             if turnover > limits.turnover + TOLERANCE:
                 theta = limits.turnover / turnover
-                report(_changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
+                trail.say(changed("turnover", "portfolio", "", turnover, limits.turnover, limits.turnover))
+                free = trail.clip("turnover", free, base + theta * move)
         room = self.state.liquidity
         if room is not None:
             trades = theta * size
@@ -219,21 +220,11 @@ class LimitSet:
                 ratios = np.divide(room, trades, out=np.full_like(size, np.inf), where=over)
                 i = int(ratios.argmin())
                 proposed, limit = float(trades[i]), float(room[i])
-                report(_changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
+                trail.say(changed("liquidity", "symbol", self.state.symbols[i], proposed, limit, limit))
                 theta *= float(ratios[i])
-        return theta
+                free = trail.clip("liquidity", free, base + theta * move)
+        return free
 
 
 def _within(limit: float | None, measured: NDArray[Any]) -> bool:
     return limit is None or max(measured.tolist()) <= limit + TOLERANCE
-
-
-def _changed(rule: str, scope: Scope, name: str, proposed: float, approved: float, limit: float) -> Finding:
-    """A finding that changed weights: minor up to a quarter beyond its limit, major above."""
-    excess = abs(proposed) - abs(limit)
-    severity: Severity = "minor" if excess <= 0.25 * abs(limit) else "major"
-    return Finding(rule, scope, name, proposed, approved, limit, severity)
-
-
-def _silent(_finding: Finding) -> None:
-    """What the forced reductions report: nothing, they are not the decision's doing."""
