@@ -60,7 +60,7 @@ def fork(
 
     if carry not in ("trunk", "rewritten"):
         raise UsageError(
-            f"--carry {carry}: write trunk (as it was told) or rewritten (as its own mode would have told)"
+            f"--carry {carry}: write trunk, what was told, or rewritten, what its own mode would have told"
         )
     path = resolve(file, home)
 

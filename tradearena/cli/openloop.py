@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tradearena.cli.fork import conclude
 from tradearena.cli.session import DEFAULT_CONNECTIONS, Means, carry_out
+from tradearena.errors import UsageError
 
 if TYPE_CHECKING:
     from tradearena.policy import Policy
@@ -38,6 +40,8 @@ class Otherwise:
         if self.latency is not None:
             terms, said = terms.model_copy(update={"latency": self.latency}), [f"latency {self.latency}"]
         if self.cost_scale is not None:
+            if not math.isfinite(self.cost_scale):
+                raise UsageError(f"--cost-scale {self.cost_scale}: write a number, 2 for twice the costs")
             scaled = {name: getattr(terms, name) * self.cost_scale for name in COSTS}
             terms, said = terms.model_copy(update=scaled), [*said, f"costs times {self.cost_scale:g}"]
         name = f"{base.name} ({', '.join(said)})" if said else base.name
