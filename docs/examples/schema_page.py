@@ -10,7 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from tradearena.store.schema import MIGRATIONS, TABLES, VIEWS, migrate
+from tradearena.store.schema import MIGRATIONS, TABLES, migrate
+from tradearena.store.views import VIEWS
 from tradearena.values import CAUSES
 
 PAGE = Path(__file__).resolve().parents[1] / "schema.md"
@@ -89,6 +90,8 @@ ABOUT = {
     "weights": "One row per step and symbol. `executed` is the weight held at the close.",
     "fills": "The table `fill` with the symbol's name and the cause in words.",
     "bar": "One row per bar time and symbol.",
+    "waterfall": "What each symbol earned at each bar, in money, from what was wished to what was had "
+    "([waterfall](waterfall.md)); `decided` is the bar of the decision in force.",
 }
 
 

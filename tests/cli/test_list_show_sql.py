@@ -161,3 +161,28 @@ def test_what_differs_between_two_episodes_is_shown(arena, recorded, bars):
     assert table.code == 0
     assert "policy.limits.gross" in table.out
     assert arena("show", recorded, "--diff", one, "nobody").code == 2
+
+
+def test_show_says_where_the_money_of_an_episode_came_from(arena, recorded):
+    answer = arena("show", recorded, "--waterfall", "--episode", "momentum")
+    assert answer.code == 0
+    lines = [line.split() for line in answer.out.splitlines()]
+    parts = {line[0]: line for line in lines if line and line[0] in ("intent", "execution", "borrow", "executed")}
+    assert list(parts) == ["intent", "execution", "borrow", "executed"]
+    found = arena("show", recorded, "--waterfall", "-e", "momentum", "--json").json
+    assert parts["executed"][1] == f"{found['executed']:+,.2f}"
+    assert sum(found["totals"].values()) == pytest.approx(found["executed"])
+    (episode,) = [each for each in arena("show", recorded, "--json").json["episodes"] if each["agent"] == "momentum"]
+    assert found["executed"] == pytest.approx(episode["metrics"]["total_return"] * found["nav"])
+    assert len(found["steps"]) == episode["steps"]
+    by_symbol = [sum(sum(money.values()) for part, money in step.items() if part != "t") for step in found["steps"]]
+    assert sum(by_symbol) == pytest.approx(found["executed"])
+    query = "SELECT sum(executed) FROM waterfall WHERE episode = (SELECT id FROM episode WHERE agent = 'momentum')"
+    ((said,),) = arena("sql", recorded, query, "--json").json["rows"]
+    assert said == pytest.approx(found["executed"])
+
+
+def test_an_episode_is_for_the_waterfall_alone(arena, recorded):
+    answer = arena("show", recorded, "--episode", "momentum")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--episode is for --waterfall; without it all are shown" in answer.err

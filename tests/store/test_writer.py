@@ -17,8 +17,9 @@ from tradearena.store import files, writer
 from tradearena.store.reader import Reader
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
-from tradearena.store.schema import KEYS, MIGRATIONS, TABLES, VIEWS
+from tradearena.store.schema import KEYS, MIGRATIONS, TABLES
 from tradearena.store.seal import seal_of
+from tradearena.store.views import VIEWS
 from tradearena.store.writer import GROUP, Writer
 
 LOOK = """

@@ -115,7 +115,7 @@ def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Ve
         story = story_of(reader, row.id)
         steps = len(story.steps)
         if not fast:
-            _recompute(reader, row, story)
+            replayed(reader, row, story)
         _chain(row, story, _prefix(row))
         _seal(reader, row, story, setup)
     except Differs as found:
@@ -146,8 +146,12 @@ def _seal(reader: Reader, row: EpisodeRow, story: Story, setup: bytes) -> None:
         raise Differs("episode", None, "seal", row.seal, seal)
 
 
-def _recompute(reader: Reader, row: EpisodeRow, story: Story) -> None:
-    """Play the episode again, from what is on record."""
+def replayed(reader: Reader, row: EpisodeRow, story: Story) -> Witness:
+    """Play an episode again, from what is on record; returns who saw it come out the same.
+
+    Raises:
+        Differs: it does not.
+    """
     panel, card = reader.panel(), AgentCard.model_validate(row.card)
     policy = _policy(reader)
     span = Span(row.first, row.last, row.every, policy.execution.latency)
@@ -160,11 +164,12 @@ def _recompute(reader: Reader, row: EpisodeRow, story: Story) -> None:
     except Interrupted:
         if row.status in DONE:
             raise Differs("step", None, "rows", len(story.steps), f"{len(span.decisions)}, or a ruin") from None
-        return
+        return witness
     if row.status in DONE and status != row.status:
         raise Differs("episode", None, "status", row.status, status)
     if witness.seen < len(story.steps):
         raise Differs("step", story.steps[witness.seen].step.t, "t", story.steps[witness.seen].step.t, "no step")
+    return witness
 
 
 def _prefix(row: EpisodeRow) -> Prefix | None:

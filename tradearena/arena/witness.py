@@ -12,7 +12,7 @@ from tradearena.agents.card import AgentCard
 from tradearena.agents.talker import read
 from tradearena.arena.origin import Prefix
 from tradearena.store.steps import Held, Story
-from tradearena.values import Call, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
+from tradearena.values import Call, Clip, Decision, Exposures, Fill, Finding, Mark, RiskReport, Step
 
 NEAR = 1e-9
 """Relative difference, and a hundredth of it absolute, up to which numbers are the same that another processor may
@@ -31,11 +31,13 @@ class Differs(Exception):
 
 
 class Witness:
-    """A record that has been made: what is made again is held against it, and what stands in it is acted upon."""
+    """A record that has been made: what is made again is held against it, and what stands in it is acted upon. `trails`
+    are what the rules took at each step, which is not on record."""
 
     def __init__(self, story: Story, card: AgentCard, symbols: tuple[str, ...], prefix: Prefix | None = None) -> None:
         self.story, self.card, self.symbols, self.prefix = story, card, symbols, prefix
         self.seen = 0
+        self.trails: list[tuple[Clip, ...]] = []
 
     def recall(self, t: int) -> Decision:
         """The decision on record, after its reply has been read again."""
@@ -55,6 +57,7 @@ class Witness:
         """Hold a step against the record."""
         held, t = self._held(step.t).step, step.t
         self.seen += 1
+        self.trails.append(step.report.trail)
         _happened(held.marks, step.marks, held.fills, step.fills)
         _alike("step", t, "shares", held.account.shares, step.account.shares)
         for field in ("told", "observation", "short", "reference"):

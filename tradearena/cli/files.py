@@ -9,6 +9,7 @@ import typer
 
 from tradearena.cli import options
 from tradearena.cli.terminal import say
+from tradearena.errors import UsageError
 
 
 def list_files(home: options.Home = None, json: options.Json = False) -> None:
@@ -62,20 +63,30 @@ def show(
             "--diff", metavar="A B", help="What differs between two episodes: ID, or ID@FILE for another file."
         ),
     ] = None,
+    waterfall: Annotated[
+        bool, typer.Option("--waterfall", help="Where the money of an episode came from: intent, rules, fills, costs.")
+    ] = False,
+    episode: options.EpisodeName = None,
     home: options.Home = None,
     json: options.Json = False,
 ) -> None:
     """Show what an experiment file holds: its set-up, and the metrics of each episode. Or, with --diff, what differs
-    between the set-ups of two."""
+    between the set-ups of two; with --waterfall, where the money of one came from."""
     from dataclasses import asdict
 
     from tradearena.cli import report
+    from tradearena.cli.waterfall import show_waterfall
     from tradearena.store.files import resolve
     from tradearena.store.reader import Reader
 
     path = resolve(file, home)
     if diff is not None:
         _show_differences([_setup(name, path, home) for name in diff], diff, json=json)
+        return
+    if episode is not None and not waterfall:
+        raise UsageError("--episode is for --waterfall; without it all are shown")
+    if waterfall:
+        show_waterfall(path, episode, json=json)
         return
     with Reader(path) as reader:
         setup, rows = reader.experiment(), reader.episodes()
@@ -90,12 +101,12 @@ def show(
     say(f"window   {setup.window}")
     for warning in setup.warnings:
         say(f"warning  {warning}")
-    for row, episode in zip(rows, found, strict=True):
-        begin, end = (episode["window"][side] for side in ("start", "end"))
+    for row, each in zip(rows, found, strict=True):
+        begin, end = (each["window"][side] for side in ("start", "end"))
         root = (row.root_hash or "none yet")[:12]
         say(
             f"\nepisode {row.id}: {row.agent}, feedback {row.feedback}, seed {row.seed}, {begin} to {end}, "
-            f"{episode['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
+            f"{each['steps']} steps, {row.status}, root hash {root}" + (f"\n  {row.error}" if row.error else "")
         )
     entries = [
         ((row.id, *label, row.feedback, str(row.seed)), metrics)

@@ -7,6 +7,12 @@ import numpy as np
 from tradearena.panel import Array
 from tradearena.values import Clip, Finding, Scope, Severity
 
+RULES = (
+    "reply", "confidence", "pinned", "drawdown", "no-bar", "short", "single-name", "sector", "cluster", "gross", "net",
+    "volatility", "reference-risk", "turnover", "liquidity",
+)  # fmt: skip
+"""Those that take something from the weights, in the order they work."""
+
 
 class Trail:
     """What the rules said of one decision, and what each took from its weights, in the order they worked."""

@@ -17,9 +17,10 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import TABLES, VIEWS
+from tradearena.store.schema import TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
+from tradearena.store.views import VIEWS
 from tradearena.values import Decision, Exchange, Note, Trajectory
 
 _TIMES = {"created_at", "started_at", "finished_at"}

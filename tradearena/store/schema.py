@@ -1,7 +1,7 @@
 """The tables of an experiment file, as one list of columns per table, and the migrations that make them.
 
 `n` is the number of symbols of the experiment; `DOUBLE[n]` columns are fixed vectors in the order of
-`experiment.symbols`. Views for people who open the file in plain DuckDB stand at the end.
+`experiment.symbols`. Views for people who open the file in plain DuckDB stand in `views.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import duckdb
+
+from tradearena.store.views import VIEWS
 
 ENGINE = 4
 """Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
@@ -210,53 +212,6 @@ def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
 
 MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create,)
 """In order, each applied once and noted in the table `migration`."""
-
-SAID = """
-        SELECT p.sha256, string_agg(l.text, chr(10) ORDER BY p.place) AS text
-        FROM (SELECT sha256, unnest(string_split(lines, ',')::INTEGER[]) AS id,
-                     generate_subscripts(string_split(lines, ','), 1) AS place FROM text) p
-        JOIN line l USING (id) GROUP BY p.sha256"""
-"""Texts put together from their lines."""
-
-VIEWS = {
-    "texts": SAID,
-    "steps": """
-        SELECT s.episode, s.t, b."end" AS time, s.status, s.kept, s.rationale, s.confidence,
-               s.intent::DOUBLE[] AS intent, s.approved::DOUBLE[] AS approved, s.reference::DOUBLE[] AS reference,
-               s.shares::DOUBLE[] AS shares, s.gross, s.net, s.volatility, m.nav, m.cash
-        FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t)""",
-    "bar": """
-        SELECT t, start, "end", symbol, open, high, low, close, volume,
-               last_value(CASE WHEN isnan(close) THEN NULL ELSE close END IGNORE NULLS)
-                   OVER (PARTITION BY symbol ORDER BY t) AS mark, volume = 0 AS stale
-        FROM (SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
-                     unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high,
-                     unnest(b.low::DOUBLE[]) AS low, unnest(b.close::DOUBLE[]) AS close,
-                     unnest(b.volume::DOUBLE[]) AS volume
-              FROM bars b, experiment e)""",
-    "weights": """
-        SELECT s.episode, s.t, s.symbol, s.intent, s.approved, s.reference,
-               s.shares * coalesce(b.mark, 0) / m.nav AS executed, b.stale
-        FROM (SELECT s.episode, s.t, unnest(e.symbols) AS symbol, unnest(s.intent::DOUBLE[]) AS intent,
-                     unnest(s.approved::DOUBLE[]) AS approved, unnest(s.reference::DOUBLE[]) AS reference,
-                     unnest(s.shares::DOUBLE[]) AS shares
-              FROM step s, experiment e) s
-        JOIN bar b USING (t, symbol) JOIN mark m USING (episode, t)""",
-    "exchanges": """
-        SELECT x.episode, x.t, b."end" AS time, x.seq, x.speaker, x.turn, s.status, s.reason,
-               i.text AS system, p.text AS prompt, r.text AS reply
-        FROM exchange x JOIN bars b USING (t) LEFT JOIN step s USING (episode, t)
-        LEFT JOIN texts i ON i.sha256 = x.system LEFT JOIN texts p ON p.sha256 = x.prompt
-        LEFT JOIN texts r ON r.sha256 = x.reply""",
-    "calls": """
-        SELECT e.agent, e.feedback, e.seed, c.* FROM call c JOIN episode e ON e.id = c.episode""",
-    "fills": """
-        SELECT f.episode, f.t, f.decided, e.symbols[f.symbol + 1] AS symbol, f.ordered, f.quantity, f.price,
-               f.commission, f.spread, f.impact,
-               ['', 'no bar', 'participation', 'position', 'cost', 'cash'][f.cause + 1] AS cause
-        FROM fill f, experiment e""",
-}
-"""Name -> query. Stored for plain DuckDB; our own program makes them anew, temporary, and never runs stored ones."""
 
 
 def migrate(db: duckdb.DuckDBPyConnection, n: int, applied_at: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from tradearena.store.columns import Values
-from tradearena.store.schema import SAID
+from tradearena.store.views import SAID
 
 REMEMBERED = 50_000
 """Lines whose number is remembered while a file is written. One that is forgotten and said again is kept twice."""
