@@ -187,6 +187,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("id", "INTEGER", "number of the line"),
         Column("text", "VARCHAR", "without its end", text=True),
     ),
+    "signature": (
+        _EPISODE,
+        Column("key", "BLOB", "public key of who signed it, Ed25519, 32 bytes"),
+        Column("signature", "BLOB", "64 bytes, of the message that docs/verify.md states"),
+        Column("signed_at", "TIMESTAMPTZ", "is signed as well"),
+    ),
 }
 
 DONE = ("complete", "ruined")
