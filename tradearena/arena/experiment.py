@@ -66,7 +66,7 @@ class Outcome:
 
 def locate(plan: Plan, home: Path | None, now: datetime) -> Path:
     """The file of a plan: the newest one of its identity under `replays`, else a new one there."""
-    return files.find(plan.identity, home) or files.new_path(plan.identity, plan.dataset.card.name, now, home)
+    return files.find(plan.identity, home) or files.new_path(plan.identity, hide(plan.dataset.card.name), now, home)
 
 
 def run(
@@ -186,6 +186,7 @@ def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> i
 
 def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
     dataset, panel = plan.dataset, plan.dataset.panel
+    named = {"name": hide(plan.policy.name), "description": hide(plan.policy.description)}
     return {
         "id": plan.identity,
         "name": hide(dataset.card.name),
@@ -194,7 +195,7 @@ def _experiment_row(plan: Plan, now: datetime) -> dict[str, Any]:
         "dataset": json.dumps(stripped(json.loads(dataset.card.model_dump_json()))),
         "dataset_digest": panel.digest,
         "warnings": json.dumps([hide(str(warning)) for warning in dataset.warnings]),
-        "policy": plan.policy.model_copy(update={"name": hide(plan.policy.name)}).model_dump_json(),
+        "policy": plan.policy.model_copy(update=named).model_dump_json(),
         "policy_digest": plan.policy.digest,
         "window": plan.window.rule,
         "symbols": list(panel.symbols),
