@@ -73,7 +73,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("first", "INTEGER", "bar of the first decision"),
         Column("last", "INTEGER", "last bar of the episode"),
         Column("every", "INTEGER", "bars between decisions"),
-        Column("manifest", "VARCHAR", "versions, processor and git revision, JSON"),
+        Column("manifest", "VARCHAR", "versions, processor, git revision and prices of models, JSON"),
         Column("started_at", "TIMESTAMPTZ", ""),
         Column("finished_at", "TIMESTAMPTZ", "NULL while it runs", nullable=True),
         Column("status", "VARCHAR", "running, complete, ruined, limited, interrupted or error"),
