@@ -155,8 +155,10 @@ TAMPERED = [
     (f"DELETE FROM signature WHERE {ONE}", "key"),
     ("INSERT INTO signature SELECT * FROM signature", "rows"),
     (
-        f"UPDATE signature SET episode = CASE WHEN {ONE} THEN (SELECT max(episode) FROM signature) "
-        "ELSE (SELECT min(episode) FROM signature) END",
+        (
+            f"UPDATE signature SET episode = CASE WHEN {ONE} THEN (SELECT max(episode) FROM signature) "
+            "ELSE (SELECT min(episode) FROM signature) END"
+        ),
         "signature",
     ),
     (f"UPDATE signature SET signature = signature[1:63] WHERE {ONE}", "signature"),
