@@ -83,6 +83,7 @@ ABOUT = {
     "call": "One row per request to a model.",
     "text": "Prompts and replies, by the hash of each. The view `texts` puts them together again.",
     "line": "Their lines, each once: a prompt repeats most of the one before it.",
+    "signature": "One row per episode and key that signed it: `tradearena run --sign KEY`.",
     "texts": "Prompts and replies in full.",
     "exchanges": "The table `exchange` with its texts, and what became of the decision.",
     "calls": "The table `call`, with the agent, its feedback mode and its seed.",

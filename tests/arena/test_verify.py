@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from stage import dataset, walk, with_latency
 
 from tradearena.agents.card import open_agent
@@ -18,17 +19,18 @@ from tradearena.errors import AgentError, StoreError
 from tradearena.market.window import Window
 from tradearena.policy import load
 from tradearena.store.schema import EPISODE_TABLES, TABLES
+from tradearena.store.signature import Signer
 from tradearena.testing import ChatServer
 
 MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clear", "false-audit:inverted")
 
 
-def made(path: Path, *agents: str, steps: int = 6, latency: int = 1, gaps: float = 0.0, **more) -> Path:
+def made(path: Path, *agents: str, steps: int = 6, latency: int = 1, gaps: float = 0.0, signer=None, **more) -> Path:
     """A file that holds a run of these agents."""
     policy = with_latency(load("strict"), latency)
     candidates = tuple(open_agent(agent) for agent in agents)
     bars = dataset(walk(4, bars=40, n=4, gaps=gaps))
-    outcome = experiment.run(Plan(bars, policy, Window(steps=steps), candidates, **more), path)
+    outcome = experiment.run(Plan(bars, policy, Window(steps=steps), candidates, **more), path, signer=signer)
     assert outcome.failure is None
     return path
 
@@ -47,7 +49,8 @@ def file(tmp_path_factory) -> Path:
         card = f'name = "asked"\nkind = "llm"\n[parameters]\nmodel = "hosted_vllm/m"\napi_base = "{server.url}"\n'
         (folder / "asked.toml").write_text(card)
         agents = ("organism-coupled", "equal-weight", str(folder / "asked.toml"))
-        return made(folder / "run.duckdb", *agents, modes=("placebo",))
+        signer = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+        return made(folder / "run.duckdb", *agents, modes=("placebo",), signer=signer)
 
 
 @pytest.fixture
@@ -201,7 +204,7 @@ def test_rows_that_are_deleted_doubled_or_swapped_are_found(changed, file, table
 
 
 def test_an_episode_that_is_deleted_or_doubled_is_found(changed):
-    assert [each.field for each in changed("DELETE FROM episode WHERE agent = 'equal-weight'")] == ["episode"] * 5
+    assert [each.field for each in changed("DELETE FROM episode WHERE agent = 'equal-weight'")] == ["episode"] * 6
     assert changed("INSERT INTO episode SELECT * FROM episode WHERE agent = 'equal-weight'")
 
 

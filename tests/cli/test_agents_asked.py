@@ -52,7 +52,7 @@ def test_a_model_that_answers_is_described_in_one_line(arena, card):
         "key": False,
         "schema": True,
         "tools": True,
-        "prices": {"input": pytest.approx(0.15), "output": pytest.approx(0.6), "cached": None},
+        "prices": {"input": pytest.approx(0.15), "output": pytest.approx(0.6), "cached": pytest.approx(0.075)},
     }
 
 

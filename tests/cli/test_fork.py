@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import pytest
 from team import asks, rows
 
@@ -180,3 +181,14 @@ def test_a_parent_that_is_not_in_sight_is_named_all_the_same(arena, talking, tmp
     (tmp_path / path).rename(tmp_path / "away.duckdb")
     drawn = arena("show", "child.duckdb", "--home", ".").out.split("family, as experiment/episode\n")[1]
     assert f"/{trunk['id']}  not in sight" in drawn
+
+
+@pytest.mark.parametrize("parent", ["[1]", "3", '{"prefix": 4}', '{"experiment": [], "prefix": {}}'])
+def test_a_parent_that_makes_no_sense_breaks_nothing(arena, talking, parent):
+    path, _ = talking
+    with duckdb.connect(path) as db:
+        db.execute("UPDATE episode SET parent = ?", [parent])
+    assert arena("show", path, "--home", ".").code == 0
+    answer = arena("replay", path, "--verify")
+    assert answer.code == 1
+    assert "episode" in answer.err

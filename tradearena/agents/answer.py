@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from tradearena.agents.keys import hide
 from tradearena.values import Decision, Note, Status
 
 USABLE = 1e6
@@ -137,8 +138,8 @@ def storable(value: Any) -> str:
 
 
 def complaint(error: BaseException) -> str:
-    """What was raised, as one line that can be stored."""
-    said = " ".join(str(error).split())
+    """What was raised, as one line that can be stored: without secrets, since whose words they are nobody knows."""
+    said = hide(" ".join(str(error).split()))
     return storable(f"{type(error).__name__}: {said}" if said else type(error).__name__)
 
 

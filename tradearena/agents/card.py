@@ -21,6 +21,7 @@ from tradearena.agents.callables import import_callable
 from tradearena.agents.classical import RULES, ClassicalAgent
 from tradearena.agents.conversation import Speaker
 from tradearena.agents.format import schema_of
+from tradearena.agents.gateway import quoted
 from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import PATIENCE, Model
 from tradearena.agents.organism import Organism, OrganismVoice
@@ -93,6 +94,7 @@ class Candidate:
         twin: an organism like it with another seed, where it is one.
         check: finds out, without a request, whether it can be asked at all by way of a switchboard; raises AgentError
             if not.
+        prices: the models it asks, who of its team asks them, and their prices in force; asks litellm, and nobody else.
         unheard: told when the decisions fall due ([K] times), says what of a recording never applies.
     """
 
@@ -104,6 +106,7 @@ class Candidate:
     settings: dict[str, Any] = field(default_factory=dict)
     twin: Callable[[Seat], Talker] | None = None
     check: Callable[[Switchboard], None] = lambda _board: None
+    prices: Callable[[], list[dict[str, Any]]] = list
     unheard: Callable[[Times], str] = lambda _ends: ""
 
     @property
@@ -189,6 +192,7 @@ def _asker(
         source,
         parameters.model_dump(),
         check=lambda board: _check(seat(Seat(0, lambda _t: np.zeros(0), board=board))),
+        prices=lambda: _prices(seat(Seat(0, lambda _t: np.zeros(0)))),
     )
 
 
@@ -229,6 +233,20 @@ def _check(agent: Talker) -> None:
     for speaker in agent.speakers:
         if isinstance(speaker.voice, LanguageModel):
             speaker.voice.check()
+
+
+def _prices(agent: Talker) -> list[dict[str, Any]]:
+    """The models that are asked, each once, with the names of who speaks by it; "" is who decides."""
+    found: list[dict[str, Any]] = []
+    for speaker in agent.speakers:
+        if isinstance(speaker.voice, LanguageModel):
+            price = quoted(speaker.voice.model)
+            known = next((each for each in found if {**each, "speakers": None} == {**price, "speakers": None}), None)
+            if known:
+                known["speakers"].append(speaker.name)
+            else:
+                found.append({**price, "speakers": [speaker.name]})
+    return found
 
 
 def _path(name: str, home: Path | None) -> Path:

@@ -34,10 +34,27 @@ def listed_prices(litellm: Any, model: str) -> Prices | None:
     """A model's prices by litellm's list, None where they are not on it; nothing is free there but what is unknown."""
     try:
         listed = litellm.get_model_info(model)
-        found = Prices(input=listed["input_cost_per_token"] * 1e6, output=listed["output_cost_per_token"] * 1e6)
+        again = listed.get("cache_read_input_token_cost")
+        found = Prices(
+            input=listed["input_cost_per_token"] * 1e6,
+            output=listed["output_cost_per_token"] * 1e6,
+            cached=None if again is None else again * 1e6,
+        )
     except Exception:  # whatever comes where a model is not on the list
         return None
     return found if found.input or found.output else None
+
+
+def quoted(model: Model) -> dict[str, Any]:
+    """The prices in force of a model, for the record, in US dollars per million tokens, and where they are from: its
+    card, or litellm's list, of which every price stands there as it is, a token. None where neither has any."""
+    prices = prices_of(model)
+    said = prices.model_dump() if prices else dict.fromkeys(Prices.model_fields)
+    if prices is None or model.prices:
+        return {"model": model.model, **said, "from": "card" if prices else None}
+    listed = load().get_model_info(model.model)
+    rest = {name: price for name, price in sorted(listed.items()) if "cost" in name and price}
+    return {"model": model.model, **said, "from": "litellm", "listed": rest}
 
 
 def load() -> Any:

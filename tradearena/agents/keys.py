@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 from tradearena.errors import CardError
@@ -85,6 +86,15 @@ def hide(text: str) -> str:
     for pattern in _patterns(secrets()):
         text = pattern.sub(STRUCK, text)
     return text
+
+
+def stripped(value: Any) -> Any:
+    """A value as JSON has it, every text in it without secrets; names of keys stay."""
+    if isinstance(value, dict):
+        return {key: stripped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [stripped(inner) for inner in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 def _carried(address: str) -> set[str]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,31 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from tradearena.agents.card import Candidate
+from tradearena.agents.keys import hide, stripped
 from tradearena.agents.switchboard import Switchboard
 from tradearena.arena.manifest import manifest
 from tradearena.arena.plan import Planned, Programme, identity_of
 from tradearena.arena.schedule import CONCURRENCY, Due, Progress, Schedule
+from tradearena.arena.signing import sign
 from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.committer import Committer
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
+from tradearena.store.signature import Signer
 from tradearena.store.writer import Writer
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: the file, the ids of the plan's episodes in it, and what kept episodes from their end, each
-    with what tells that episode from the others."""
+    """What a run came to: the file, the ids of the plan's episodes in it, what kept episodes from their end, each with
+    what tells that episode from the others, and how many were signed."""
 
     path: Path
     episodes: tuple[str, ...]
     failures: tuple[tuple[str, TradeArenaError], ...] = ()
+    signed: int = 0
 
     @property
     def failure(self) -> TradeArenaError | None:
@@ -62,7 +66,8 @@ class Outcome:
 
 def locate(plan: Programme, home: Path | None, now: datetime) -> Path:
     """The file of a plan: the newest one of its identity under `replays`, else a new one there."""
-    return files.find(identity_of(plan), home) or files.new_path(identity_of(plan), plan.dataset.card.name, now, home)
+    name = hide(plan.dataset.card.name)
+    return files.find(identity_of(plan), home) or files.new_path(identity_of(plan), name, now, home)
 
 
 def run(
@@ -72,6 +77,7 @@ def run(
     again: bool = False,
     concurrency: int = CONCURRENCY,
     board: Switchboard | None = None,
+    signer: Signer | None = None,
     progress: Progress = lambda _standing: False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -85,6 +91,7 @@ def run(
         again: run a new replicate of every episode.
         concurrency: episodes that run side by side.
         board: puts the requests to models through, and knows what may be spent.
+        signer: signs the plan's episodes that have ended, also those that had before.
         progress: told of every decision; may stop the run.
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
@@ -92,7 +99,7 @@ def run(
     Raises:
         UsageError: a window holds no decision.
         AgentError: an agent that is to be asked cannot be.
-        StoreError: the file cannot be written, or holds another experiment.
+        StoreError: the file cannot be written, holds another experiment, or was changed and is to be signed.
     """
     board = board or Switchboard()
     planned = plan.episodes  # a window without a decision is refused before a file is made
@@ -106,13 +113,16 @@ def run(
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
             ids, due = _all_due(plan)
         _check((each.planned.candidate for each in due), board)
+        due = _begun(due)
         with Committer(writer) as committer:
             schedule = Schedule(plan, due, committer, progress, now, board)
             failures = asyncio.run(schedule.run(concurrency)) if due else {}
+        writer.commit()
+        signed = sign(writer, ids, signer, now()) if signer else 0
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
     titles = {name: each.title for name, each in zip(ids, planned, strict=True)}
-    return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures))
+    return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures), signed)
 
 
 def missing(plan: Programme, path: Path, *, again: bool = False) -> list[tuple[Planned, int]]:
@@ -158,7 +168,8 @@ def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], 
             if held is None:
                 due.append(Due(each, row, Recorded([], [])))
             elif held.status not in DONE:
-                due.append(Due(each, {**row, **_taken_up(held)}, reader.recorded(held.id)))
+                begun = {"started_at": held.started_at, "manifest": held.manifest}
+                due.append(Due(each, {**row, **begun}, reader.recorded(held.id)))
     return tuple(row["id"] for row in rows), due
 
 
@@ -176,15 +187,16 @@ def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> i
 
 def _experiment_row(plan: Programme, now: datetime) -> dict[str, Any]:
     dataset, panel = plan.dataset, plan.dataset.panel
+    named = {"name": hide(plan.policy.name), "description": hide(plan.policy.description)}
     return {
         "id": identity_of(plan),
-        "name": dataset.card.name,
+        "name": hide(dataset.card.name),
         "created_at": now,
         "engine": ENGINE,
-        "dataset": dataset.card.model_dump_json(),
+        "dataset": json.dumps(stripped(json.loads(dataset.card.model_dump_json()))),
         "dataset_digest": panel.digest,
-        "warnings": json.dumps([str(warning) for warning in dataset.warnings]),
-        "policy": plan.policy.model_dump_json(),
+        "warnings": json.dumps([hide(str(warning)) for warning in dataset.warnings]),
+        "policy": plan.policy.model_copy(update=named).model_dump_json(),
         "policy_digest": plan.policy.digest,
         "window": plan.rule,
         "symbols": list(panel.symbols),
@@ -194,15 +206,12 @@ def _experiment_row(plan: Programme, now: datetime) -> dict[str, Any]:
 
 
 def _episode_row(planned: Planned, replicate: int) -> dict[str, Any]:
-    """The row of an episode that is about to begin."""
+    """The row of an episode that is about to begin, but for what `_begun` adds."""
     return {
         "id": _id(planned, replicate),
-        "agent": planned.candidate.card.name,
-        "card": planned.candidate.card.model_dump_json(),
         **_identity(planned),
         "replicate": replicate,
         "parent": planned.origin.model_dump_json() if planned.origin else "{}",
-        "manifest": json.dumps(manifest()),
         "status": "running",
     }
 
@@ -226,7 +235,26 @@ def _id(planned: Planned, replicate: int) -> str:
     return hashlib.sha256(f"{identity}/{replicate}".encode()).hexdigest()[:12]
 
 
-def _taken_up(held: EpisodeRow) -> dict[str, Any]:
-    """What stays of the row of an episode that was cut short: when it was begun, and what made its first part."""
-    made = held.manifest if held.manifest == manifest() else {**held.manifest, "resumed_with": manifest()}
-    return {"started_at": held.started_at, "manifest": json.dumps(made)}
+def _begun(due: list[Due]) -> list[Due]:
+    """Episodes that are about to be played, with who plays and what makes them; of one that was cut short, what made
+    its first part stays. Last of all: prices are looked up where somebody will be paid, and nowhere else."""
+    made = {
+        id(candidate): _made(candidate) for candidate in {id(c): c for c in (d.planned.candidate for d in due)}.values()
+    }
+    found = []
+    for each in due:
+        who, now = made[id(each.planned.candidate)]
+        before = each.row.get("manifest")
+        whole = now if before in (None, now) else {**before, "resumed_with": now}
+        found.append(replace(each, row={**each.row, **who, "manifest": json.dumps(whole)}))
+    return found
+
+
+def _made(candidate: Candidate) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Name and card of who plays, and the manifest, without secrets; what a replay goes by is none."""
+    card = candidate.card
+    plain = ("kind", "prompt") if card.kind == "llm" else ("kind", "prompt", "parameters")
+    said = {
+        key: value if key in plain else stripped(value) for key, value in json.loads(card.model_dump_json()).items()
+    }
+    return {"agent": said["name"], "card": json.dumps(said)}, stripped(manifest(candidate))

@@ -1,4 +1,5 @@
-"""What made an episode: versions, processor and git revision come out, for the record. No host name, no path."""
+"""What made an episode: a candidate comes in; versions, processor, git revision and the prices of its models come out,
+for the record. No host name, no path."""
 
 from __future__ import annotations
 
@@ -10,12 +11,19 @@ from importlib.metadata import version
 from typing import Any
 
 from tradearena import __version__, rooms
+from tradearena.agents.card import Candidate
 
 _LIBRARIES = ("numpy", "daqp", "duckdb", "pydantic")
 
 
+def manifest(candidate: Candidate) -> dict[str, Any]:
+    """What `versions` says, and for an agent that asks models the version of litellm and each model's prices."""
+    models = candidate.prices()
+    return {**versions(), "litellm": version("litellm"), "models": models} if models else dict(versions())
+
+
 @cache
-def manifest() -> dict[str, Any]:
+def versions() -> dict[str, Any]:
     """Versions of this program and of what computes, the processor family, and the git revision with its dirty flag
     (None outside a checkout)."""
     return {

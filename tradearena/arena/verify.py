@@ -2,7 +2,8 @@
 that is not as it must be, go out. Nothing but the file is read: no key, no network, no dataset, no code that it names.
 
 Two layers. *Chain and seal*: every link follows from the rows as they stand, the root hash from the last of them, and
-the seal covers every column of every row; exact on any machine. *Recomputation*: the episode is played again, each step
+the seal covers every column of every row; exact on any machine. So are *signatures*, where there are any: each must be
+of its episode, by the key it names. *Recomputation*: the episode is played again, each step
 from the state on record. What was seen, what was told, how the raw reply is read, findings, orders, fills, costs and
 NAV must be the same; what passes through a covariance, a solver or a correlation, the same within `witness.NEAR`.
 """
@@ -32,6 +33,7 @@ from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE, ENGINE, EPISODE_TABLES
 from tradearena.store.seal import closed, setup_of
+from tradearena.store.signature import Signature, fingerprint, signatures
 from tradearena.store.steps import Story, story_of
 from tradearena.values import Decision, Observation
 
@@ -53,9 +55,18 @@ class Divergence(NamedTuple):
         return f"{of}{self.table}.{self.field}{at} is {_brief(self.recorded)}, and should be {_brief(self.recomputed)}"
 
 
+class Signed(NamedTuple):
+    """Who signed an episode, when, and whether the signature holds for root hash, manifest and seal on record; None
+    where the library that could tell is missing."""
+
+    key: str
+    signed_at: str | None
+    valid: bool | None
+
+
 class Verdict(NamedTuple):
     """What became of one episode: how many steps were checked, whether they were recomputed, whether there is a seal
-    (one that has not come to its end has none), and what is wrong."""
+    (one that has not come to its end has none), what is wrong, and who signed it."""
 
     episode: str
     agent: str
@@ -64,13 +75,16 @@ class Verdict(NamedTuple):
     recomputed: bool
     sealed: bool
     wrong: Divergence | None
+    signed: tuple[Signed, ...] = ()
 
 
-def verify(path: Path, *, fast: bool = False) -> tuple[list[Divergence], list[Verdict]]:
+def verify(path: Path, *, fast: bool = False, key: bytes | None = None) -> tuple[list[Divergence], list[Verdict]]:
     """Check a file: what is wrong with it as a whole, and a verdict on each of its episodes.
 
     Args:
-        fast: chain and seals alone.
+        fast: chain, seals and signatures alone.
+        key: a public key that must have signed every episode: one that has not ended, and so has no signature, is
+            wrong.
 
     Raises:
         StoreError: the file cannot be read, or was made under the rules of another version of the simulation.
@@ -83,7 +97,11 @@ def verify(path: Path, *, fast: bool = False) -> tuple[list[Divergence], list[Ve
                 "verify it with the version that its manifest names (episode.manifest)"
             )
         setup = setup_of(reader.db)
-        return list(_whole(reader)), [_verdict(reader, row, setup, fast=fast) for row in reader.episodes()]
+        signed, rows = signatures(reader.db), reader.episodes()
+        whole = list(_whole(reader))
+        if key is not None and not rows:
+            whole.append(Divergence("", "signature", None, "rows", 0, f"at least one, by {fingerprint(key)}"))
+        return whole, [_verdict(reader, row, setup, signed.get(row.id, []), key, fast=fast) for row in rows]
 
 
 def _whole(reader: Reader) -> Iterator[Divergence]:
@@ -98,8 +116,8 @@ def _whole(reader: Reader) -> Iterator[Divergence]:
     for field, should in made.items():
         if (stands := getattr(experiment, field)) != should:
             yield Divergence("", "experiment", None, field, stands, should)
-    for table in EPISODE_TABLES:
-        query = f'SELECT DISTINCT episode FROM "{table}" WHERE episode NOT IN (SELECT id FROM episode) ORDER BY 1'
+    for table in (*EPISODE_TABLES, "signature"):
+        query = f'SELECT DISTINCT x.episode FROM "{table}" x ANTI JOIN episode e ON e.id = x.episode ORDER BY 1'
         for (stranger,) in reader.db.execute(query).fetchall():
             yield Divergence("", table, None, "episode", stranger, "one of the table episode")
     query = "SELECT id, count(*) FROM episode GROUP BY id HAVING count(*) > 1"
@@ -107,10 +125,13 @@ def _whole(reader: Reader) -> Iterator[Divergence]:
         yield Divergence(name, "episode", None, "rows", rows, 1)
 
 
-def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Verdict:
+def _verdict(
+    reader: Reader, row: EpisodeRow, setup: bytes, held: list[Signature], key: bytes | None, *, fast: bool
+) -> Verdict:
     """Check one episode; of several things that are wrong the one that says most is named: the recomputed before the
-    link, and the link before the seal."""
+    link, the link before the seal, and the seal before a signature."""
     wrong, steps = None, 0
+    signed = tuple(Signed(each.name, each.signed_at, each.holds()) for each in held)
     try:
         story = story_of(reader, row.id)
         steps = len(story.steps)
@@ -118,11 +139,12 @@ def _verdict(reader: Reader, row: EpisodeRow, setup: bytes, *, fast: bool) -> Ve
             replayed(reader, row, story)
         _chain(row, story, _prefix(row))
         _seal(reader, row, story, setup)
+        _signatures(row, held, signed, key)
     except Differs as found:
         wrong = Divergence(row.id, *found.at)
     except (TradeArenaError, ValueError, TypeError, KeyError, IndexError) as error:
         wrong = Divergence(row.id, "episode", None, "rows", f"unreadable ({error})", "readable")
-    return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, wrong)
+    return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, wrong, signed)
 
 
 def _chain(row: EpisodeRow, story: Story, prefix: Prefix | None) -> None:
@@ -144,6 +166,19 @@ def _seal(reader: Reader, row: EpisodeRow, story: Story, setup: bytes) -> None:
     seal = closed(reader.db, row.id, story.rows, setup) if row.status in DONE else None
     if row.seal != seal:
         raise Differs("episode", None, "seal", row.seal, seal)
+
+
+def _signatures(row: EpisodeRow, held: list[Signature], signed: tuple[Signed, ...], key: bytes | None) -> None:
+    """Each is of this episode, and of a key of its own; the one that is asked for is among them."""
+    for each, said in zip(held, signed, strict=True):
+        if said.valid is False:
+            raise Differs("signature", None, "signature", each.signature, f"one of this episode by {said.key}")
+    names = {each.key for each in signed}
+    if len(names) < len(signed):
+        raise Differs("signature", None, "rows", len(signed), len(names))
+    if key is not None and fingerprint(key) not in names:
+        none = "none" if row.status in DONE else "none: it has not ended"
+        raise Differs("signature", None, "key", ", ".join(sorted(names)) or none, fingerprint(key))
 
 
 def replayed(reader: Reader, row: EpisodeRow, story: Story) -> Witness:

@@ -47,6 +47,7 @@ def compare(
     time_limit: options.TimeLimit = None,
     reuse: options.Reuse = None,
     dry_run: options.DryRun = False,
+    sign: options.Sign = None,
     label: options.Label = None,
     volume_unit: options.VolumeUnit = None,
     calendar: options.Calendar = None,
@@ -72,7 +73,7 @@ def compare(
     if dry_run:
         rehearse(asked, means, out, again=again, json=json)
         return
-    plan, outcome = perform(asked, means, out, again=again, concurrency=concurrency, quiet=quiet)
+    plan, outcome = perform(asked, means, out, again=again, concurrency=concurrency, quiet=quiet, sign=sign)
     found = _results(plan, outcome)
     if not json and not quiet:
         grid.print_grid(plan, outcome, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,6 +79,7 @@ def show(
     from tradearena.cli.waterfall import show_waterfall
     from tradearena.store.files import resolve
     from tradearena.store.reader import Reader
+    from tradearena.store.signature import signatures
 
     path = resolve(file, home)
     if diff is not None:
@@ -91,9 +93,10 @@ def show(
     with Reader(path) as reader:
         setup, rows = reader.experiment(), reader.episodes()
         found = report.summaries(reader, rows)
+        signed = {name: [each.name for each in held] for name, held in signatures(reader.db).items()}
     if json or manifest:
         made = [asdict(row) for row in rows] if manifest else found
-        report.print_json({"experiment": str(path), "setup": asdict(setup), "episodes": made})
+        report.print_json({"experiment": str(path), "setup": asdict(setup), "episodes": made, "signed": signed})
         return
     say(f"{path}: experiment {setup.id}, engine {setup.engine}")
     say(f"bars     {setup.name}, {len(setup.symbols)} symbols, digest {setup.dataset_digest[:12]}")
@@ -101,6 +104,8 @@ def show(
     say(f"window   {setup.window}")
     for warning in setup.warnings:
         say(f"warning  {warning}")
+    for key, count in Counter(key for names in signed.values() for key in names).items():
+        say(f"signed   {count} of {len(rows)} episodes by {key}, as the file says; replay --verify checks it")
     for row, each in zip(rows, found, strict=True):
         begin, end = (each["window"][side] for side in ("start", "end"))
         root = (row.root_hash or "none yet")[:12]
@@ -126,7 +131,7 @@ def _show_family(path: Path, home: Path | None) -> None:
         say("family, as experiment/episode")
     for member in members:
         row, made = member.row, ""
-        if row is not None and row.parent:
+        if row is not None and isinstance(row.parent, dict) and row.parent:
             prefix = row.parent.get("prefix")
             made = f"fork at bar {prefix.get('at')}" if isinstance(prefix, dict) else "open loop"
             made = f"{made} under {member.policy}: "

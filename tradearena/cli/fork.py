@@ -45,6 +45,7 @@ def fork(
     token_limit: options.TokenLimit = None,
     time_limit: options.TimeLimit = None,
     reuse: options.Reuse = None,
+    sign: options.Sign = None,
     home: options.Home = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -83,7 +84,7 @@ def fork(
         return made, warnings
 
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
-    made, outcome = carry_out(make, means, out, home, again=again, concurrency=concurrency, quiet=quiet)
+    made, outcome = carry_out(make, means, out, home, again=again, concurrency=concurrency, quiet=quiet, sign=sign)
     conclude(made, outcome, path, json=json, quiet=quiet)
 
 

@@ -75,6 +75,10 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="Experiment file; 
 Label = Annotated[str | None, typer.Option("--label", help="Override: bars are stamped at their start or end.")]
 VolumeUnit = Annotated[str | None, typer.Option("--volume-unit", help="Override: shares, units, lots of N, …")]
 Calendar = Annotated[str | None, typer.Option("--calendar", help="Override: intersection or union.")]
+Sign = Annotated[
+    Path | None,
+    typer.Option("--sign", metavar="KEY", help="Sign what has ended with this private Ed25519 key, PEM or OpenSSH."),
+]
 File = Annotated[str, typer.Argument(metavar="FILE", help="Experiment file: path, name under replays/, or id.")]
 FileOrNewest = Annotated[
     str | None, typer.Argument(metavar="[FILE]", help="Experiment file: path, name under replays/, or id; or newest.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,11 @@ def replay(
     verify: Annotated[
         bool, typer.Option("--verify", help="Check all of it: chain, seals, and every step played again.")
     ] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="With --verify: chain and seals alone.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="With --verify: chain, seals and signatures alone.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", metavar="PUBLIC", help="With --verify: every episode must be signed by this key."),
+    ] = None,
     every_line: Annotated[bool, typer.Option("--all", help="Every step in the table, the middle too.")] = False,
     policy: Annotated[
         str | None, typer.Option("--policy", "-p", help="Open loop: the decisions on record under another policy.")
@@ -67,8 +72,10 @@ def replay(
         return
     if fast and not verify:
         raise UsageError("--fast is for --verify: it leaves out what takes long")
+    if key is not None and not verify:
+        raise UsageError("--key is for --verify: it says who must have signed the file")
     if verify:
-        _verify(path, fast=fast, json=json)
+        _verify(path, key, fast=fast, json=json)
         return
     with Reader(path) as reader:
         row = reader.episode(episode)
@@ -91,16 +98,21 @@ def replay(
             _print_table(reader, row, lines, whole=every_line)
 
 
-def _verify(path: Path, *, fast: bool, json: bool) -> None:
+def _verify(path: Path, key: Path | None, *, fast: bool, json: bool) -> None:
     """Say what was checked, and fail where something is not as it must be."""
     from tradearena.arena.verify import verify
     from tradearena.cli import report
+    from tradearena.store.signature import NEEDED, fingerprint, open_public
 
-    whole, verdicts = verify(path, fast=fast)
+    author = None if key is None else open_public(key)
+    whole, verdicts = verify(path, fast=fast, key=author)
     wrong = [*whole, *(verdict.wrong for verdict in verdicts if verdict.wrong)]
     convicted = DivergedError(f"{path}: {wrong[0]}; {len(wrong)} in all") if wrong else None
     if json:
-        found = [{**each._asdict(), "wrong": each.wrong and str(each.wrong)} for each in verdicts]
+        found = [
+            {**each._asdict(), "wrong": each.wrong and str(each.wrong), "signed": [s._asdict() for s in each.signed]}
+            for each in verdicts
+        ]
         error = {"error": str(convicted)} if convicted else {}
         report.print_json({"experiment": str(path), "whole": [str(each) for each in whole], "episodes": found, **error})
         raise typer.Exit(1 if convicted else 0)
@@ -110,9 +122,14 @@ def _verify(path: Path, *, fast: bool, json: bool) -> None:
         for each in verdicts
     ]  # fmt: skip
     report.print_table(["episode", "agent", "feedback", "steps", "sound", "sealed", "replayed"], rows)
+    signed = [each for verdict in verdicts if not verdict.wrong for each in verdict.signed]
+    for (name, checked), count in Counter((each.key, each.valid) for each in signed).items():
+        say(f"{count} of {len(verdicts)} episodes signed by {name}" + ("" if checked else ", not checked"))
+    if any(each.valid is None for each in signed):
+        say(f"warning: signatures were not checked; that needs {NEEDED}", err=True)
     if convicted:
         raise convicted
-    say(f"{path} is what it says.")
+    say(f"{path} is what it says{'' if author is None else f', signed by {fingerprint(author)}'}.")
 
 
 def _as_json(found: Page) -> dict[str, object]:

@@ -33,6 +33,7 @@ def run(
     time_limit: options.TimeLimit = None,
     reuse: options.Reuse = None,
     dry_run: options.DryRun = False,
+    sign: options.Sign = None,
     label: options.Label = None,
     volume_unit: options.VolumeUnit = None,
     calendar: options.Calendar = None,
@@ -55,7 +56,7 @@ def run(
     if dry_run:
         rehearse(asked, means, out, again=again, json=json)
         return
-    plan, outcome = perform(asked, means, out, again=again, concurrency=1, quiet=quiet)
+    plan, outcome = perform(asked, means, out, again=again, concurrency=1, quiet=quiet, sign=sign)
     results = report.results(outcome)
     if not json and not quiet:
         _table(plan, outcome, results)

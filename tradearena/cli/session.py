@@ -3,6 +3,7 @@ Ctrl-C becomes an orderly stop."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan, Programme
     from tradearena.arena.schedule import Standing
+    from tradearena.store.signature import Signer
 
 DEFAULT_DATA, DEFAULT_POLICY = "demo-daily", "standard"
 DEFAULT_CONNECTIONS, DEFAULT_CONCURRENCY = 256, 16
@@ -84,11 +86,17 @@ class Means:
         return Switchboard(self.connections, Allowance(self.cost, self.tokens, seconds), answered)
 
 
+UNLOCKED_BY = "TRADEARENA_SIGN_PASSPHRASE"
+"""Variable of the environment that may hold the passphrase of the key that signs."""
+
+
 def perform(
-    asked: Asked, means: Means, out: Path | None, *, again: bool, concurrency: int, quiet: bool
+    asked: Asked, means: Means, out: Path | None, *, again: bool, concurrency: int, quiet: bool, sign: Path | None
 ) -> tuple[Plan, Outcome]:
     """Run what the options ask for and the file lacks."""
-    return carry_out(lambda: _plan(asked), means, out, asked.home, again=again, concurrency=concurrency, quiet=quiet)
+    return carry_out(
+        lambda: _plan(asked), means, out, asked.home, again=again, concurrency=concurrency, quiet=quiet, sign=sign
+    )
 
 
 def carry_out(
@@ -100,8 +108,11 @@ def carry_out(
     again: bool = False,
     concurrency: int = DEFAULT_CONCURRENCY,
     quiet: bool = False,
+    sign: Path | None = None,
 ) -> tuple[P, Outcome]:
-    """Make a programme, say what its user should know of it, and run what of it the file lacks."""
+    """Make a programme, say what its user should know of it, run what of it the file lacks, and sign it where there is a
+    key to."""
+    signer = _signer(sign)  # first of all: nothing is run or paid that cannot be signed
     from contextlib import redirect_stdout
     from datetime import UTC
 
@@ -113,9 +124,31 @@ def carry_out(
             typer.echo(f"warning: {warning}", err=True)
         path = out or experiment.locate(programme, home, datetime.now(UTC))
         board = means.board(home)
-        return programme, experiment.run(
-            programme, path, again=again, concurrency=concurrency, board=board, progress=watch
+        outcome = experiment.run(
+            programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch
         )
+    if signer is not None and not quiet:
+        from tradearena.store.signature import fingerprint
+
+        count = f"{outcome.signed} episode" + ("" if outcome.signed == 1 else "s")
+        typer.echo(f"signed {count} as {fingerprint(signer.public)}", err=True)
+    return programme, outcome
+
+
+def _signer(path: Path | None) -> Signer | None:
+    """The key to sign with; its passphrase, if it has one, comes from the environment or is asked for."""
+    if path is None:
+        return None
+    from tradearena.store.signature import open_private
+
+    def passphrase() -> str:
+        if said := os.environ.get(UNLOCKED_BY):
+            return said
+        if not sys.stdin.isatty():
+            raise UsageError(f"--sign {path}: the key has a passphrase; type it on a terminal, or set {UNLOCKED_BY}")
+        return str(typer.prompt(f"Passphrase of {path}", hide_input=True, err=True))
+
+    return open_private(path, passphrase)
 
 
 def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:

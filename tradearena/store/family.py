@@ -66,7 +66,8 @@ def _episodes(file: Path) -> Iterator[tuple[Name, EpisodeRow, str]]:
 
 
 def _parent(row: EpisodeRow) -> Name | None:
-    return (str(row.parent.get("experiment")), str(row.parent.get("episode"))) if row.parent else None
+    said = row.parent if isinstance(row.parent, dict) else {}
+    return (str(said.get("experiment")), str(said.get("episode"))) if said else None
 
 
 def _first(name: Name, found: dict[Name, Known]) -> Name:

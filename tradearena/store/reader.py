@@ -91,14 +91,8 @@ class Reader:
         """All episodes, in the order they were begun."""
         rows = self._rows("episode", EpisodeRow.__annotations__, "ORDER BY started_at, id")
         for row in rows:
-            row |= {name: self._object(row[name]) for name in ("card", "parent", "manifest")}
+            row |= {name: json.loads(row[name]) for name in ("card", "parent", "manifest")}
         return [EpisodeRow(**row) for row in rows]
-
-    def _object(self, text: str) -> dict[str, Any]:
-        """A JSON object of a column."""
-        if not isinstance(found := json.loads(text), dict):
-            raise self._foreign()
-        return found
 
     def episode(self, name: str | None) -> EpisodeRow:
         """One episode by id (or its beginning) or agent; the only one, or the newest, where no name is given."""

@@ -39,7 +39,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class EpisodeRow:
-    """One episode, as recorded."""
+    """One episode, as recorded; `parent` is whatever JSON a file has there."""
 
     id: str
     agent: str
@@ -52,7 +52,7 @@ class EpisodeRow:
     first: int
     last: int
     every: int
-    parent: dict[str, Any]
+    parent: Any
     manifest: dict[str, Any]
     started_at: str
     finished_at: str | None

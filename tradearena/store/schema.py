@@ -76,7 +76,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("last", "INTEGER", "last bar of the episode"),
         Column("every", "INTEGER", "bars between decisions"),
         Column("parent", "VARCHAR", "the episode it was made from, JSON; {} where it stands by itself"),
-        Column("manifest", "VARCHAR", "versions, processor and git revision, JSON"),
+        Column("manifest", "VARCHAR", "versions, processor, git revision and prices of models, JSON"),
         Column("started_at", "TIMESTAMPTZ", ""),
         Column("finished_at", "TIMESTAMPTZ", "NULL while it runs", nullable=True),
         Column("status", "VARCHAR", "running, complete, ruined, limited, interrupted or error"),
@@ -189,6 +189,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "line": (
         Column("id", "INTEGER", "number of the line"),
         Column("text", "VARCHAR", "without its end", text=True),
+    ),
+    "signature": (
+        _EPISODE,
+        Column("key", "BLOB", "public key of who signed it, Ed25519, 32 bytes"),
+        Column("signature", "BLOB", "64 bytes, of the message that docs/verify.md states"),
+        Column("signed_at", "TIMESTAMPTZ", "is signed as well"),
     ),
 }
 

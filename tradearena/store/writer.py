@@ -7,7 +7,7 @@ transaction over all tables: what a crash leaves behind is a whole number of com
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -164,6 +164,20 @@ class Writer:
             safe()
             if self._logged >= logged:
                 self._fold(db)
+
+    def sign(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Put signatures on file, in one durable transaction.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._attached() as db:
+            self._failed = True
+            with _transaction(db):
+                for row in rows:
+                    _insert(db, "signature", row)
+            self._failed = False
+            self._logged += 1
 
     def _commit(self, db: duckdb.DuckDBPyConnection, batch: Batch) -> None:
         """One durable transaction."""
