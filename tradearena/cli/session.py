@@ -110,8 +110,8 @@ def carry_out(
     quiet: bool = False,
     sign: Path | None = None,
 ) -> tuple[P, Outcome]:
-    """Make a programme, say what its user should know of it, run what of it the file lacks, and sign it where there is a
-    key to."""
+    """Make a programme, say what its user should know of it, run what of it the file lacks, and sign it where there is
+    a key to."""
     signer = _signer(sign)  # first of all: nothing is run or paid that cannot be signed
     from contextlib import redirect_stdout
     from datetime import UTC
