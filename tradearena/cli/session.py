@@ -97,7 +97,9 @@ def perform(
             typer.echo(f"warning: {warning}", err=True)
         path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
         board = means.board(asked.home)
-        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, board=board, progress=watch)
+        return plan, experiment.run(
+            plan, path, again=again, concurrency=concurrency, board=board, progress=watch, held=watch.held
+        )
 
 
 def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:
@@ -194,7 +196,7 @@ class Watch:
     def __init__(self, *, show: bool) -> None:
         self.show, self.stopped = show, False
         self._shown = 0.0
-        self._line = False
+        self._line = self._told = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Watch:
@@ -224,6 +226,15 @@ class Watch:
             self._shown, self._line = now, True
             typer.echo(f"\r\033[K{_said(standing)}", err=True, nl=False)
         return self.stopped
+
+    def held(self, waited: float) -> bool:
+        """Another process holds the file: the run waits for it as long as it takes, and says so once."""
+        if not self._told:
+            self._told = True
+            hint = "close it there, or press Ctrl-C twice to stop"
+            typer.echo(f"\nwaiting: another process holds the experiment file open; {hint}", err=True)
+        del waited
+        return True
 
 
 def _said(standing: Standing) -> str:
