@@ -170,13 +170,18 @@ def _held(error: Exception) -> bool:
     return any(sign in str(error) for sign in _HELD)
 
 
+def is_full(error: Exception) -> bool:
+    """Is there no room on the disk?"""
+    return any(sign in str(error) for sign in _FULL)
+
+
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what DuckDB said of a file."""
     said = str(error).replace(str(path.absolute()), path.name)
     first = said.splitlines()[0]
     if _held(error):
         return f"{path}: another process holds this file open; close it there, then run the same command again"
-    if any(sign in said for sign in _FULL):
+    if is_full(error):
         return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
     if "replaying WAL" in said:
         return (
