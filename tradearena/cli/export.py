@@ -61,4 +61,4 @@ def export(
         counts = ", ".join(f"{part} {count:,}" for part, count in rows.items())
         say(f"{targets[name]}: {counts}")
         if left_out:
-            say(f"{left_out:,} conversations with a reply that was not ok were left out; --all-replies takes them in")
+            say(f"left out for a reply that was not ok: {left_out:,}; --all-replies takes them in")

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 
 from tradearena.errors import StoreError
+from tradearena.panel import Panel
 from tradearena.store import files
 from tradearena.store.fields import FRAMES, Field, columns_of
 from tradearena.store.reader import Reader
@@ -139,11 +140,11 @@ def frame(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> pd.DataFrame
     return pd.DataFrame({field.name: _typed(field, columns[field.name]) for field in columns_of(name)})
 
 
-def _queried(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> dict[str, Any]:
-    """Columns that one query gives."""
+def _queried(reader: Reader, name: str, rows: Sequence[EpisodeRow], *names: str) -> dict[str, Any]:
+    """Columns that one query gives; of those that are named, if any are."""
     spec = FRAMES[name]
     asked = "SELECT unnest($1) AS id, generate_subscripts($1, 1) - 1 AS k"
-    fields = [field for field in spec.fields if field.source]
+    fields = [field for field in spec.fields if field.source and (not names or field.name in names)]
     read = ", ".join(f'{_cast(field)} AS "{field.name}"' for field in fields)
     query = f"SELECT k, {read} FROM {spec.tables} JOIN ({asked}) asked ON asked.id = {spec.which} "
     order = ", ".join(["k", *([spec.order] if spec.order else [])])
@@ -178,12 +179,12 @@ def _key(rows: Sequence[EpisodeRow], k: Any) -> dict[str, Any]:
 
 def _weights(reader: Reader, _name: str, rows: Sequence[EpisodeRow]) -> dict[str, Any]:
     """The four books, symbol by symbol."""
-    panel = reader.panel()
-    base = _queried(reader, "steps", rows)
+    panel = _panel(reader)
+    base = _queried(reader, "steps", rows, "t", "time", "nav")
     books = {name: _stacked(reader, "step", name, rows) for name in ("intent", "approved", "reference", "shares")}
     t = np.asarray(base["t"])
     with np.errstate(all="ignore"):  # a ruined book has a NAV of nothing
-        books["executed"] = books["shares"] * np.nan_to_num(panel.mark[t]) / np.asarray(base["nav"])[:, None]
+        books["executed"] = books["shares"] * np.nan_to_num(panel.mark[t]) / np.asarray(base.pop("nav"))[:, None]
     return _long(reader, base, {**books, "stale": ~panel.tradable[t]})
 
 
@@ -192,8 +193,16 @@ def _clusters(reader: Reader, _name: str, rows: Sequence[EpisodeRow]) -> dict[st
     query = "SELECT k, t FROM cluster JOIN (SELECT unnest($1) AS episode, generate_subscripts($1, 1) - 1 AS k) "
     found = reader.db.execute(f"{query} USING (episode) ORDER BY k, t", [[row.id for row in rows]]).fetchnumpy()
     t = np.asarray(found["t"]).astype(np.int64)
-    base = {**_key(rows, np.asarray(found["k"])), "t": t, "time": reader.panel().end[t].astype(np.int64)}
+    base = {**_key(rows, np.asarray(found["k"])), "t": t, "time": _panel(reader).end[t].astype(np.int64)}
     return _long(reader, base, {"label": _stacked(reader, "cluster", "labels", rows)})
+
+
+def _panel(reader: Reader) -> Panel:
+    """The bars, of which t is the place."""
+    panel, t = reader.panel(), reader.db.execute("SELECT t FROM bars ORDER BY t").fetchnumpy()["t"]
+    if not np.array_equal(np.asarray(t), np.arange(len(panel))):
+        raise ValueError("a bar is missing")
+    return panel
 
 
 def _stacked(reader: Reader, table: str, column: str, rows: Sequence[EpisodeRow]) -> Any:
@@ -227,9 +236,8 @@ def _exchanges(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> dict[st
 
 def _bars(reader: Reader, _name: str, _rows: Sequence[EpisodeRow]) -> dict[str, Any]:
     """The panel, symbol by symbol."""
-    panel = reader.panel()
-    first = reader.db.execute("SELECT t FROM bars ORDER BY t").fetchnumpy()["t"]
-    base = {"t": np.asarray(first), "start": panel.start.astype(np.int64), "end": panel.end.astype(np.int64)}
+    panel = _panel(reader)
+    base = {"t": np.arange(len(panel)), "start": panel.start.astype(np.int64), "end": panel.end.astype(np.int64)}
     return _long(reader, base, {name: getattr(panel, name) for name in ("open", "high", "low", "close", "volume")})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Chats:
         for t, said in chapter.said.items():
             for first, talk in conversations(said):
                 again = sum(not before.tools for before in talk[:-1])
-                fine = statuses.get(t) == "ok" and not again and not any(each.cut for each in talk)
+                decided = statuses.get(t) == "ok" or (t in statuses and talk[-1].speaker)  # an analyst decides nothing
+                fine = decided and not again and not any(each.cut for each in talk)
                 if not (fine or self.every):
                     self.rows["left_out"] += 1
                     continue
@@ -65,7 +67,7 @@ class Chats:
 def conversations(said: Sequence[Exchange]) -> Iterator[tuple[int, list[Exchange]]]:
     """The exchanges of a step by conversation, each with the place of its first: one begins at turn 0."""
     starts = [i for i, exchange in enumerate(said) if i == 0 or exchange.turn == 0]
-    for start, end in zip(starts, [*starts[1:], len(said)], strict=True):
+    for start, end in pairwise([*starts, len(said)]):
         yield start, list(said[start:end])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -33,8 +34,12 @@ def aside(targets: Mapping[str, Path], folders: Sequence[str]) -> Iterator[dict[
         places = {}
         for name, path in targets.items():
             with explained(path):
-                path.absolute().parent.mkdir(parents=True, exist_ok=True)
-                made.append(Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.absolute().parent)))
+                parent = path.absolute().parent
+                try:
+                    parent.mkdir(parents=True, exist_ok=True)
+                except FileExistsError:
+                    raise NotADirectoryError(errno.ENOTDIR, "not in a folder") from None
+                made.append(Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=parent)))
                 places[name] = made[-1] / path.name
                 if name in folders:
                     places[name].mkdir()
@@ -72,9 +77,9 @@ def _refuse(path: Path, *, folder: bool) -> None:
     """Nothing that is there is written over."""
     kind = "folder" if folder else "file"
     with explained(path):
-        if not path.name or not (path.exists() or path.is_symlink()):
-            if not path.name:
-                raise UsageError(f"'{path}' names no {kind} to make")
+        if not path.name:
+            raise UsageError(f"'{path}' names no {kind} to make")
+        if not (path.exists() or path.is_symlink()):
             return
         fits = path.is_dir() if folder else path.is_file()
         empty = fits and not (any(path.iterdir()) if folder else path.stat().st_size)
