@@ -183,9 +183,10 @@ def check_chats(path, bodies, counts):
         "looker",
         "risk",
     ][:8]
-    sent = [body["messages"] for body in bodies[1:]]
+    sent = [(body["model"], body["messages"]) for body in bodies[1:]]
     for chat in found:
         *before, reply = chat["messages"]
+        before = (chat["metadata"]["model"], before)
         assert before in sent
         assert (reply["role"], "tool_calls" in reply) == ("assistant", False)
         place = sent.index(before)
@@ -256,6 +257,7 @@ def check_spans(frames, bodies, counts):
 
 def check_requests(spans, steps, frames, bodies):
     """One span below its step for each request, with what the table of calls says of it and what was sent."""
+    heard = frames["exchanges"].set_index(["t", "seq"])["tools"]
     for span, call, body in zip(spans, frames["calls"].itertuples(), bodies, strict=True):
         told = attributes(span)
         assert span["parentSpanId"] in steps
@@ -282,7 +284,7 @@ def check_requests(spans, steps, frames, bodies):
         (reply,) = json.loads(told["gen_ai.output.messages"])
         assert reply["role"] == "assistant"
         assert reply["finish_reason"] == call.finish.split()[-1]
-        assert any(part["type"] == "tool_call" for part in reply["parts"]) == (call.finish.split()[-1] == "tool_calls")
+        assert any(part["type"] == "tool_call" for part in reply["parts"]) == heard[call.t, call.exchange]
     assert sum(isinstance(error, str) for error in frames["calls"]["error"]) == 1
 
 

@@ -17,7 +17,7 @@ from tradearena.values import Exchange
 class Chats:
     """`{"messages": [system, user, assistant], "metadata": {...}}`, one for each conversation: calls of tools and what
     they gave are messages of it in turn, an analyst's is one of its own. Unless `every`, only those whose replies were
-    all ok: the decision was, none was broken off, none had to be asked for again."""
+    all ok: the decision was, if it is the one who decides, none was broken off, and none had to be asked for again."""
 
     def __init__(self, path: Path, *, every: bool) -> None:
         self.every = every
