@@ -1,4 +1,4 @@
-"""The page docs/schema.md: tables, columns and views of an experiment file, from the schema that the program uses.
+"""The page docs/schema.md: tables, columns, views and frames of an experiment file, as the program uses them.
 
 python docs/examples/schema_page.py        rewrites docs/schema.md
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from tradearena.store.fields import FRAMES, KEY, Field
 from tradearena.store.schema import MIGRATIONS, TABLES, migrate
 from tradearena.store.views import VIEWS
 from tradearena.values import CAUSES
@@ -96,9 +97,30 @@ ABOUT = {
 }
 
 
+FRAMES_HEAD = """
+## Frames
+
+The same for pandas. The file is a path, or a name or id as the command line takes it; `episode=` restricts it to one
+episode. It is opened for each frame and let go of, so that a run can go on writing; in a `with` block all frames are of
+one moment. `tradearena export` writes the same frames as Parquet and CSV: [export.md](export.md).
+
+```python
+import tradearena
+
+steps = tradearena.open("ID").steps()
+with tradearena.open("replays/x.duckdb", episode="momentum") as found:
+    weights, calls = found.weights(), found.calls()
+    policy = found.experiment()["policy"]
+```
+
+Times are UTC, hashes hexadecimal. With pandas before 3 `str` is `object`. All frames but `bars()` begin with these
+columns:
+"""
+
+
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join([HEAD.strip(), "", *tables(), *views(), *migrations()])
+    return "\n".join([HEAD.strip(), "", *tables(), *views(), *frames(), *migrations()])
 
 
 def tables() -> Iterator[str]:
@@ -127,6 +149,33 @@ def views() -> Iterator[str]:
             described = db.execute(f'DESCRIBE "{view}"').fetchall()
             yield from (f"| `{name}` | `{kind}` |" for name, kind, *_ in described)
             yield ""
+
+
+DTYPES = {
+    "VARCHAR": "str",
+    "HEX": "str",
+    "BIGINT": "int64",
+    "DOUBLE": "float64",
+    "BOOLEAN": "bool",
+    "TIMESTAMP": "datetime64[us, UTC]",
+    "JSON": "object",
+}
+
+
+def frames() -> Iterator[str]:
+    """Every frame with its columns, as pandas has them."""
+    yield from (FRAMES_HEAD.strip(), "", *_columns(KEY))
+    for name, frame in FRAMES.items():
+        yield from (f"### {name}()", "", frame.about, "", *_columns(frame.fields))
+
+
+def _columns(fields: tuple[Field, ...]) -> Iterator[str]:
+    yield from ("| column | dtype | |", "|---|---|---|")
+    for field in fields:
+        dtype = "Int64" if field.type == "BIGINT" and field.nullable else DTYPES[field.type]
+        missing = ["may be missing"] if field.nullable and field.type != "BIGINT" else []
+        yield f"| `{field.name}` | `{dtype}` | {'; '.join([field.about, *missing] if field.about else missing)} |"
+    yield ""
 
 
 def migrations() -> Iterator[str]:

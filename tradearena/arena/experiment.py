@@ -81,6 +81,7 @@ def run(
     progress: Progress = lambda _standing: False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    held: files.Held = lambda _waited: True,
 ) -> Outcome:
     """Run what the plan asks for and the file lacks.
 
@@ -95,6 +96,7 @@ def run(
         progress: told of every decision; may stop the run.
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
+        held: asked while another process holds the file, with the seconds waited so far: wait longer, or fail?
 
     Raises:
         UsageError: a window holds no decision.
@@ -106,7 +108,7 @@ def run(
     if not path.exists():
         _check((each.candidate for each in planned), board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
-        writer = Writer(path, clock)
+        writer = Writer(path, clock, held)
         if path.exists():
             ids, due = _due(path, plan, again=again)
         else:

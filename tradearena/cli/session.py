@@ -125,8 +125,9 @@ def carry_out(
         path = out or experiment.locate(programme, home, datetime.now(UTC))
         board = means.board(home)
         outcome = experiment.run(
-            programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch
-        )
+            programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch,
+            held=watch.held,
+        )  # fmt: skip
     if signer is not None and not quiet:
         from tradearena.store.signature import fingerprint
 
@@ -245,7 +246,7 @@ class Watch:
     def __init__(self, *, show: bool) -> None:
         self.show, self.stopped = show, False
         self._shown = 0.0
-        self._line = False
+        self._line = self._told = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Watch:
@@ -275,6 +276,15 @@ class Watch:
             self._shown, self._line = now, True
             typer.echo(f"\r\033[K{_said(standing)}", err=True, nl=False)
         return self.stopped
+
+    def held(self, waited: float) -> bool:
+        """Another process holds the file: the run waits for it as long as it takes, and says so once."""
+        if not self._told:
+            self._told = True
+            hint = "close it there, or press Ctrl-C twice to stop"
+            typer.echo(f"\nwaiting: another process holds the experiment file open; {hint}", err=True)
+        del waited
+        return True
 
 
 def _said(standing: Standing) -> str:

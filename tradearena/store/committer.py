@@ -83,11 +83,13 @@ class Committer:
         self._under_way.result()
 
     def commit_here(self) -> None:
-        """Commit what waits before anything else goes on.
+        """Commit what waits before anything else goes on: the run is broken off, and waits for no other process any
+        longer than usual.
 
         Raises:
             StoreError: it cannot be written, or the last commit failed.
         """
+        self.writer.hurry = True
         self._wait()
         self.writer.commit()
 
@@ -125,7 +127,7 @@ class Committer:
             try:
                 wait([self._under_way])
             except KeyboardInterrupt as error:
-                hurry = error
+                hurry, self.writer.hurry = error, True
         if hurry:
             raise hurry
 

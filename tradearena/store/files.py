@@ -6,12 +6,14 @@ A file is untrusted: it is opened without access to anything outside it, and not
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -28,9 +30,14 @@ _HARDENED = {
 
 PATIENCE = 5.0
 """Longest time in seconds to wait for another process, or another thread, that holds a file: a run holds it for each
-commit, a reader for as long as it reads."""
+commit, a reader for as long as it reads. A run waits longer: no reader breaks it."""
+
+Held: TypeAlias = Callable[[float], bool]
+"""Asked while another process holds a file, with the seconds waited so far: wait longer?"""
 
 T = TypeVar("T")
+
+_LOGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 
 def replays(home: Path | None) -> Path:
@@ -84,12 +91,36 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """
     if not path.is_file():
         raise StoreError(f"{path}: no such file")
-    db = confined([path])
+    return _attached(path, path)
+
+
+def _attached(place: Path, path: Path) -> duckdb.DuckDBPyConnection:
+    """The file at `place`, called `path`."""
+    db = confined([place])
     try:
-        return patiently(lambda: db.execute(f"ATTACH '{quoted(path)}' AS file (READ_ONLY)"))
+        return patiently(lambda: db.execute(f"ATTACH '{quoted(place)}' AS file (READ_ONLY)"))
     except duckdb.Error as error:
         db.close()
         raise StoreError(explain(path, error)) from error
+
+
+def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Read on in a copy of a file that `db` has open, and let go of the file: whoever writes it need not wait until all
+    has been read. The copy is gone as soon as nobody reads it. Where there is no room for one, the file stays open.
+
+    While `db` has the file open nobody writes it. The logs are copied first: once a process has closed a file that it
+    opened a second time, POSIX has forgotten its lock.
+    """
+    with tempfile.TemporaryDirectory(prefix="tradearena-", ignore_cleanup_errors=True) as folder:
+        copy = Path(folder) / "copy.duckdb"
+        try:
+            for end in (*_LOGS, ""):
+                if (source := path.with_name(f"{path.name}{end}")).exists():
+                    shutil.copyfile(source, copy.with_name(f"{copy.name}{end}"))
+        except OSError:
+            return db
+        db.close()
+        return _attached(copy, path)
 
 
 def confined(paths: list[Path]) -> duckdb.DuckDBPyConnection:
@@ -98,8 +129,7 @@ def confined(paths: list[Path]) -> duckdb.DuckDBPyConnection:
     Attaching a file for a commit and detaching it again costs 4 ms; opening it as a database of its own, 24 ms.
     """
     db = duckdb.connect()
-    ends = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
-    listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ends)
+    listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ("", *_LOGS))
     db.execute(f"SET allowed_paths = [{listed}]")
     for setting, value in _HARDENED.items():
         db.execute(f"SET {setting} = {value}")
@@ -113,14 +143,19 @@ def quoted(path: Path) -> str:
     return str(path.absolute()).replace("'", "''")
 
 
-def patiently(attempt: Callable[[], T]) -> T:
-    """Open a file, and where another process holds it try again for a while."""
-    until = time.monotonic() + PATIENCE
+def for_a_while(waited: float) -> bool:
+    """Wait no longer than usual."""
+    return waited < PATIENCE
+
+
+def patiently(attempt: Callable[[], T], held: Held = for_a_while) -> T:
+    """Open a file, and where another process holds it try again for as long as `held` says."""
+    began = time.monotonic()
     while True:
         try:
             return attempt()
         except duckdb.Error as error:
-            if not _held(error) or time.monotonic() > until:
+            if not _held(error) or not held(time.monotonic() - began):
                 raise
             time.sleep(0.01)
 
@@ -135,13 +170,18 @@ def _held(error: Exception) -> bool:
     return any(sign in str(error) for sign in _HELD)
 
 
+def is_full(error: Exception) -> bool:
+    """Is there no room on the disk?"""
+    return any(sign in str(error) for sign in _FULL)
+
+
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what DuckDB said of a file."""
     said = str(error).replace(str(path.absolute()), path.name)
     first = said.splitlines()[0]
     if _held(error):
         return f"{path}: another process holds this file open; close it there, then run the same command again"
-    if any(sign in said for sign in _FULL):
+    if is_full(error):
         return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
     if "replaying WAL" in said:
         return (

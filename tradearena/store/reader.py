@@ -39,7 +39,11 @@ class Reader:
         self._panel: Panel | None = None
         self.db = files.connect(path)
         try:
-            self._name_tables()
+            self._check_tables()
+            if self._running():  # whoever reads for long would keep the run from its commits
+                self.db = files.set_aside(path, self.db)
+            for table in TABLES:
+                self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
         except BaseException:
             self.db.close()
             raise
@@ -56,13 +60,18 @@ class Reader:
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
 
-    def _name_tables(self) -> None:
-        """Let the names of our tables mean what they mean whatever else the file holds."""
+    def _check_tables(self) -> None:
+        """Are they all there? Their names mean what they mean whatever else the file holds."""
         found = self.db.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'file'").fetchall()
         if {*TABLES} - {name for (name,) in found}:
             raise self._foreign()
-        for table in TABLES:
-            self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+
+    def _running(self) -> bool:
+        """Is an episode being written, or was it when its run was killed?"""
+        try:
+            return bool(self.db.execute("SELECT 1 FROM file.main.episode WHERE status = 'running' LIMIT 1").fetchone())
+        except duckdb.BinderException:
+            raise self._foreign() from None
 
     def _foreign(self) -> StoreError:
         return StoreError(f"{self.path}: not an experiment file of TradeArena")

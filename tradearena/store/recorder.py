@@ -23,6 +23,9 @@ Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
 
 _SAID = ("system", "prompt", "reply")
 
+MOST = 2_000
+"""Steps of an episode that wait: so many only where another process holds the file and keeps commits from it."""
+
 
 class Kept(NamedTuple):
     """A step that waits, and its link."""
@@ -94,8 +97,8 @@ class Recorder:
         return step.report
 
     async def settled(self) -> None:
-        """Wait until a step that was paid for is committed."""
-        if self._paid and self.saved:
+        """Wait until a step that was paid for is committed, and where too many wait, until these are."""
+        if (self._paid or len(self._waiting) >= MOST) and self.saved:
             self._paid = False
             await self.saved()
 

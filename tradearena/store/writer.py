@@ -52,9 +52,10 @@ class Batch(NamedTuple):
 class Writer:
     """One experiment file being written."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """`clock` counts seconds; it decides when to commit and nothing else."""
-        self.path, self.clock = path, clock
+    def __init__(self, path: Path, clock: Callable[[], float], held: files.Held = files.for_a_while) -> None:
+        """`clock` counts seconds; it decides when to commit and nothing else. `held` is asked, while another process
+        holds the file, whether to wait longer than usual; not once there is a `hurry`."""
+        self.path, self.clock, self.held, self.hurry = path, clock, held, False
         self._aside = path.with_name(f"{path.name}.new")
         self._db = files.confined([path, self._aside])
         self._recorders: dict[str, Recorder] = {}
@@ -234,7 +235,7 @@ class Writer:
         """
         db = self._db
         try:
-            files.patiently(lambda: db.execute(f"ATTACH '{files.quoted(path or self.path)}' AS file"))
+            files.patiently(lambda: db.execute(f"ATTACH '{files.quoted(path or self.path)}' AS file"), self._waits_on)
             try:
                 db.execute("USE file")
                 yield db
@@ -245,6 +246,9 @@ class Writer:
             if self._failed:  # nothing more is written, and DuckDB may not let go of the file otherwise
                 db.close()
             raise StoreError(files.explain(self.path, error)) from error
+
+    def _waits_on(self, waited: float) -> bool:
+        return files.for_a_while(waited) or (not self.hurry and self.held(waited))
 
     @contextmanager
     def _replacement(self) -> Iterator[None]:
