@@ -124,12 +124,9 @@ def _within(limit: float | None, measured: NDArray[Any]) -> bool:
     return limit is None or max(measured.tolist()) <= limit + TOLERANCE
 
 
-def risk_factor(a: float, b: float, c: float, bound: float) -> float:
-    """The largest s in [0, 1] with a s² + 2 b s + c within bound²: its positive root. At s = 1 it is beyond, at 0 not.
-
-    Where a is the variance of weights, c that of the pins and b the covariance of the two, all of them times s are
-    within the bound."""
-    room = bound * bound - c
+def risk_factor(a: float, b: float, room: float) -> float:
+    """The largest s in [0, 1] with a s² + 2 b s at most `room`, which it is beyond at s = 1: the positive root. What
+    weights times s add to the variance of pins, where a is their own and b the covariance of the two."""
     root = math.sqrt(max(b * b + a * room, 0.0))
     # One number in two forms: here neither cancels nor divides by zero.
     return min(max(room / (root + b) if b > 0 else (root - b) / a, 0.0), 1.0)

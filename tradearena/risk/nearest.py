@@ -26,153 +26,187 @@ from tradearena.portfolio.optimiser import OPTIMAL, PATIENCE
 from tradearena.risk.limits import risk_factor
 from tradearena.values import TOLERANCE
 
-GAP = 1e-12
+GAP = 1e-10
 """Largest duality gap of an answer, where |x|² is scaled to 1. Half the squared distance from the best is at most
 that."""
 
-SNAP = 1e-12
-"""Sizes this close to a bound, as a part of the largest, are on it."""
+NEAR = 1e-12
+"""A limit counts as met, and a size as on its bound, up to this, or this part of the largest wish where that is above 1:
+of a wish of a million rounding leaves no more."""
 
 ROUNDING = 1e-14
 """Relative difference from the limit of risk at which a root is found."""
 
-FLOOR = 1e-12
-"""Smallest t: where it is reached, only sizes without any risk are allowed."""
+FLOOR = 1e-10
+"""Smallest t, where x is scaled to 1. Below it there is no root: pins carry all the risk that is allowed, and no finite
+price is high enough for what adds to it."""
 
 ROUNDS = 100
 """Evaluations before the search for a root ends; a dozen is usual."""
 
 
 class Ball(NamedTuple):
-    """A limit of risk: sqrt(u'Su + 2 q'u + c) at most `calm`, which is not below sqrt(c)."""
+    """A limit of risk, sqrt(u'Su + 2 q'u + c): what u adds to the variance c is at most `room`, >= 0."""
 
     S: Array
     q: Array
     c: float
-    calm: float
+    room: float
+
+    @property
+    def calm(self) -> float:
+        """The largest risk."""
+        return math.sqrt(self.c + self.room)
 
     def risk(self, sizes: Array) -> float:
-        """Risk of sizes [N]."""
+        """Risk of sizes [n]."""
         return math.sqrt(max(float(sizes.dot(self.S.dot(sizes) + 2.0 * self.q)) + self.c, 0.0))
+
+    def pull(self, sizes: Array) -> Array:
+        """Half the gradient of the variance [n]."""
+        slope: Array = self.S.dot(sizes) + self.q
+        return slope
+
+    def beyond(self, sizes: Array) -> tuple[float, float]:
+        """How far the variance of sizes [n] is beyond its limit, and the size of what that is the difference of."""
+        own, shared = float(sizes.dot(self.S.dot(sizes))), 2.0 * float(sizes.dot(self.q))
+        return own + shared - self.room, own + abs(shared) + self.room
+
+    def noise(self, sizes: Array) -> float:
+        """What rounding alone may make of a variance: it is only as exact as the sum of its terms' sizes."""
+        return 1e-15 * len(sizes) * float(sizes.dot(np.abs(self.S).dot(sizes) + 2.0 * np.abs(self.q)))
 
 
 class Nearest(NamedTuple):
-    """The nearest sizes [N] and why they are: what each sum pushed, and in the last row risk [K + 1, N], and what the
-    bounds 0 and top pushed [N]. Their sum is the whole way from x. `before` is the risk of what is nearest without a
-    limit of risk, `mu` the price of risk."""
+    """The nearest sizes [n] and why they are: what each sum pushed, and in the last row risk [K + 1, n], and what the
+    bounds 0 and top pushed [n]. Their sum is the whole way from x. `risky` is what the risk would be without a limit of
+    it, `mu` the price of risk; where none is high enough, the highest that was tried."""
 
     sizes: Array
     pushes: Array
     bounds: Array
-    before: float
+    risky: float
     mu: float
 
 
-def nearest(x: Array, top: Array, A: Array, room: Array, ball: Ball | None) -> Nearest:
-    """The sizes nearest to x within all limits, from scratch: the answer depends on the arguments alone.
+class Problem(NamedTuple):
+    """What is wished, and the limits around it. No size at all is always within them.
 
-    Args:
-        x: [N], what is wished, > 0.
-        top: [N], largest size of each, >= 0 and at most x.
-        A, room: [K, N] and [K], sums and how much of each is allowed, >= 0: nothing at all is always allowed.
+    Attributes:
+        x: [n], the wish, > 0.
+        top: [n], largest size of each, >= 0 and at most x.
+        A, room: [K, n] and [K], sums of sizes, and how much of each is allowed, >= 0.
         ball: the limit of risk, if there is one.
-
-    Returns:
-        Sizes that are 0 <= u <= top exactly and within sums and risk up to rounding, and what moved them.
-
-    Raises:
-        SolverError: no optimum could be proven.
     """
-    mu, before = 0.0, 0.0
-    sizes, prices = priced(x, top, A, room)
-    if ball is not None:
-        before = ball.risk(sizes)
-        if before > ball.calm + TOLERANCE:
-            sizes, prices, mu = _calmed(x, top, A, room, ball, sizes)
-    sizes = _fitted(sizes, A, room, ball if mu else None)
-    pushes = np.zeros((len(A) + 1, len(x)))
-    np.multiply(A, -prices[:, None], out=pushes[:-1])
-    if ball is not None and mu:
-        pushes[-1] = -mu * (ball.S.dot(sizes) + ball.q)
-    bounds = sizes - x - np.add.reduce(pushes)
-    gap = float(np.where(bounds > 0, sizes, sizes - top).dot(bounds)) + float(prices.dot(np.abs(room - A.dot(sizes))))
-    if ball is not None and mu:
-        gap += 0.5 * mu * abs(ball.calm**2 - ball.risk(sizes) ** 2)
-    if not gap <= GAP * float(x.dot(x)):
-        raise _unproven(len(x))
-    return Nearest(sizes, pushes, bounds, before, mu)
 
+    x: Array
+    top: Array
+    A: Array
+    room: Array
+    ball: Ball | None
 
-def priced(
-    x: Array, top: Array, A: Array, room: Array, ball: Ball | None = None, mu: float = 0.0
-) -> tuple[Array, Array]:
-    """The nearest sizes [N] within the linear limits where risk has a price, and the prices of the sums [K].
+    def met(self) -> bool:
+        """Is the wish within every limit?"""
+        calm = self.ball is None or self.ball.risk(self.x) <= self.ball.calm + TOLERANCE
+        return calm and bool((self.x == self.top).all() and (self.A.dot(self.x) <= self.room).all())
 
-    Raises:
-        SolverError: the solver ended without an optimum.
-    """
-    n = len(x)
-    if not (len(A) or mu):
-        return top, np.zeros(0)
-    H, f = np.eye(n), -x
-    if ball is not None and mu:
-        H += mu * ball.S
-        f = mu * ball.q - x
-    upper, lower, kinds = np.concatenate((top, room)), np.zeros(n + len(A)), np.zeros(n + len(A), dtype=np.intc)
-    lower[n:] = -np.inf
-    found, _, flag, detail = daqp.solve(
-        H, f, A, upper, lower, kinds, primal_tol=1e-12, dual_tol=1e-12, eps_prox=0.0, cycle_tol=PATIENCE
-    )
-    if flag != OPTIMAL:
-        raise _unproven(n)
-    snap = SNAP * min(1.0, float(np.maximum.reduce(top)))
-    sizes = np.where(found > snap, found, 0.0)
-    np.copyto(sizes, top, where=found > top - snap)
-    return sizes, np.maximum(detail["lam"][n:], 0.0)
+    def without(self, k: int) -> Problem:
+        """The same without the sum k."""
+        return self._replace(A=np.delete(self.A, k, axis=0), room=np.delete(self.room, k))
 
+    def nearest(self) -> Nearest:
+        """The sizes nearest to the wish, from scratch: they depend on the problem alone. They are 0 <= u <= top
+        exactly, and within every other limit up to rounding.
 
-def _calmed(x: Array, top: Array, A: Array, room: Array, ball: Ball, sizes: Array) -> tuple[Array, Array, float]:
-    """Sizes and prices at the price of risk that brings it to its limit, and that price."""
-    steep = ball.S.dot(sizes) + ball.q
-    scale = float(steep.dot(steep)) / float(sizes.dot(steep))
-    low, high = 0.0, 1.0
-    below, above = math.sqrt(ball.c) - ball.calm, ball.risk(sizes) - ball.calm
-    prices, mu, side = np.zeros(len(A)), 0.0, 0.0
-    for _ in range(ROUNDS):
-        t = high - above * (high - low) / (above - below)
-        if low == 0.0:
-            t = max(t, high / 16)
-        elif not low < t < high:
-            t = 0.5 * (low + high)
-        if t < FLOOR:
-            break
-        mu = (1.0 / t - 1.0) / scale
-        sizes, prices = priced(x, top, A, room, ball, mu)
-        risk = ball.risk(sizes) - ball.calm
-        if abs(risk) <= ROUNDING * ball.calm or high - low <= ROUNDING * high:
-            break
-        if risk > 0:  # an end that stays twice counts half
-            high, above, below = t, risk, below / (2 if side > 0 else 1)
+        Raises:
+            SolverError: no optimum could be proven.
+        """
+        sizes, prices = self.priced()
+        risk, risky, mu, gap = np.zeros_like(self.x), 0.0, 0.0, 0.0
+        if self.ball is not None and (risky := self.ball.risk(sizes)) > self.ball.calm + TOLERANCE:
+            sizes, prices, mu, found = self._calmed(self.ball, sizes)
+            sizes = self._fitted(sizes)
+            if found:
+                risk = -mu * self.ball.pull(sizes)
+                gap = 0.5 * mu * max(abs(self.ball.beyond(sizes)[0]) - self.ball.noise(sizes), 0.0)
+            else:  # it took all that the others do not account for
+                risk = np.where(sizes < self.top, sizes - self.x + prices.dot(self.A), 0.0)
         else:
-            low, below, above = t, risk, above / (2 if side < 0 else 1)
-        side = math.copysign(1, risk)
-    return sizes, prices, mu
+            sizes = self._fitted(sizes)
+        pushes = np.vstack((self.A * -prices[:, None], risk))
+        bounds = sizes - self.x - np.add.reduce(pushes)
+        gap += float(np.where(bounds > 0, sizes, sizes - self.top).dot(bounds))
+        gap += float(prices.dot(np.abs(self.room - self.A.dot(sizes))))
+        if not gap <= GAP * float(self.x.dot(self.x)):
+            raise self._unproven()
+        return Nearest(sizes, pushes, bounds, risky, mu)
 
+    def priced(self, mu: float = 0.0) -> tuple[Array, Array]:
+        """The nearest sizes [n] within the linear limits where risk has a price, and the prices of the sums [K].
 
-def _fitted(sizes: Array, A: Array, room: Array, ball: Ball | None) -> Array:
-    """Sizes [N], scaled down where rounding left them beyond a limit. Where x is a million, rounding is 1e-10."""
-    sums = A.dot(sizes)
-    over = sums > room + 1e-13
-    if np.count_nonzero(over):
-        sizes = sizes * float(np.minimum.reduce(room[over] / sums[over]))
-    if ball is not None and ball.risk(sizes) > ball.calm + 1e-3 * TOLERANCE:
-        a, b = float(sizes.dot(ball.S.dot(sizes))), float(sizes.dot(ball.q))
-        sizes = sizes * risk_factor(a, b, ball.c, ball.calm)
-    return sizes
+        Raises:
+            SolverError: the solver ended without an optimum.
+        """
+        n, K = len(self.x), len(self.A)
+        if not K and not mu:
+            return self.top, np.zeros(0)
+        H, f = np.eye(n), -self.x
+        if mu and self.ball is not None:
+            H += mu * self.ball.S
+            f = mu * self.ball.q - self.x
+        upper, lower, kinds = np.concatenate((self.top, self.room)), np.zeros(n + K), np.zeros(n + K, dtype=np.intc)
+        lower[n:] = -np.inf
+        near = NEAR * max(1.0, float(np.maximum.reduce(self.x)))
+        found, _, flag, detail = daqp.solve(
+            H, f, self.A, upper, lower, kinds, primal_tol=near, dual_tol=near, eps_prox=0.0, cycle_tol=PATIENCE
+        )
+        if flag != OPTIMAL:
+            raise self._unproven()
+        sizes = np.where(found > near, found, 0.0)
+        np.copyto(sizes, self.top, where=found > self.top - near)
+        return sizes, np.maximum(detail["lam"][n:], 0.0)
 
+    def _calmed(self, ball: Ball, sizes: Array) -> tuple[Array, Array, float, bool]:
+        """Sizes and prices of sums at the price of risk that brings it to its limit; that price, and whether there is
+        one. Sizes without a price come in: they are too risky."""
+        steep = ball.pull(sizes)
+        scale = float(steep.dot(steep)) / float(sizes.dot(steep))
+        floor = FLOOR / max(1.0, float(np.maximum.reduce(self.x)))
+        low, high, calm = 0.0, 1.0, ball.calm
+        below, above = math.sqrt(ball.c) - calm, ball.risk(sizes) - calm
+        prices, mu, side = np.zeros(len(self.A)), 0.0, 0
+        for _ in range(ROUNDS):
+            t = high - above * (high - low) / (above - below)
+            t = max(t, high / 16) if low == 0.0 else t if low < t < high else 0.5 * (low + high)
+            if t < floor:
+                return np.where(sizes > 32 * floor * self.x, sizes, 0.0), prices, mu, False
+            mu = (1.0 / t - 1.0) / scale
+            sizes, prices = self.priced(mu)
+            excess, size = ball.beyond(sizes)
+            if size == 0.0:  # nothing at all is left, and there is room for nothing: any price above this is as good
+                return sizes, prices, mu, False
+            if abs(excess) <= ROUNDING * size or high - low <= ROUNDING * high:
+                break
+            beyond = excess / (calm + ball.risk(sizes))
+            if beyond > 0:  # an end that stays a second time counts half
+                high, above, below, side = t, beyond, below / (2 if side > 0 else 1), 1
+            else:
+                low, below, above, side = t, beyond, above / (2 if side < 0 else 1), -1
+        return sizes, prices, mu, True
 
-def _unproven(n: int) -> SolverError:
-    return SolverError(
-        f"the nearest portfolio of {n} symbols within the limits has no proven optimum; weights and covariance must be "
-        "finite, and the covariance must be positive semidefinite"
-    )
+    def _fitted(self, sizes: Array) -> Array:
+        """Sizes [n], scaled down where rounding left them beyond a limit: of a wish of a million it is 1e-10."""
+        sums = self.A.dot(sizes)
+        over = sums > self.room + 1e-13
+        if np.count_nonzero(over):
+            sizes = sizes * float(np.minimum.reduce(self.room[over] / sums[over]))
+        if self.ball is not None and self.ball.risk(sizes) > self.ball.calm + TOLERANCE:
+            a, b = float(sizes.dot(self.ball.S.dot(sizes))), float(sizes.dot(self.ball.q))
+            sizes = sizes * risk_factor(a, b, self.ball.room)
+        return sizes
+
+    def _unproven(self) -> SolverError:
+        return SolverError(
+            f"the nearest portfolio of {len(self.x)} symbols within the limits has no proven optimum; weights and "
+            "covariance must be finite, and the covariance must be positive semidefinite"
+        )

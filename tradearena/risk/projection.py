@@ -21,7 +21,7 @@ import numpy as np
 
 from tradearena.panel import Array
 from tradearena.risk.limits import LimitSet, Sets
-from tradearena.risk.nearest import Ball, Nearest, nearest, priced
+from tradearena.risk.nearest import Ball, Nearest, Problem
 from tradearena.risk.trail import SILENT, Trail, changed
 from tradearena.values import TOLERANCE, Finding, Scope
 
@@ -48,9 +48,9 @@ def projected(rules: LimitSet, weights: Array, trail: Trail) -> Array:
     if not np.count_nonzero(possible):
         return possible
     wish = _Wish(rules, possible)
-    if wish.granted():
+    if wish.problem.met():
         return possible
-    answer = nearest(wish.x, wish.top, wish.A, wish.room, wish.ball)
+    answer = wish.problem.nearest()
     if trail is not SILENT:
         _tell(wish, answer, trail)
     return wish.signed(answer.sizes)
@@ -62,18 +62,13 @@ class _Wish:
     def __init__(self, rules: LimitSet, weights: Array) -> None:
         self.rules, self.weights, cap = rules, weights, rules.limits.single_name
         (self.held,) = weights.nonzero()
-        self.sign, self.x = np.sign(weights[self.held]), np.abs(weights[self.held])
-        self.top = self.x if cap is None else np.where(self.x > cap + TOLERANCE, cap, self.x)
+        self.sign, x = np.sign(weights[self.held]), np.abs(weights[self.held])
+        self.x, self.top = x, x if cap is None else np.where(x > cap + TOLERANCE, cap, x)
         self.sums = list(_tightest(self._sums()))
-        self.A = np.array([each.members for each in self.sums]).reshape(len(self.sums), len(self.x))
-        self.room = np.array([each.room for each in self.sums])
         self.calmest = min(rules.risk_limits, key=itemgetter(1), default=None)
-        self.ball = None if self.calmest is None else self._ball(self.calmest[1])
-
-    def granted(self) -> bool:
-        """Is it within every limit?"""
-        calm = self.ball is None or self.ball.risk(self.x) <= self.ball.calm + TOLERANCE
-        return calm and bool((self.x == self.top).all() and (self.A.dot(self.x) <= self.room).all())
+        A, room = [each.members for each in self.sums], [each.room for each in self.sums]
+        ball = None if self.calmest is None else self._ball(self.calmest[1])
+        self.problem = Problem(x, self.top, np.array(A).reshape(len(A), len(x)), np.array(room), ball)
 
     def signed(self, sizes: Array) -> Array:
         """Sizes [n] as weights [N]."""
@@ -119,7 +114,7 @@ class _Wish:
         if rules.pinned is not None:
             pull = rules.state.covariance @ rules.pins
             q, c = year * self.sign * pull[held], max(float(rules.pins @ pull) * year, 0.0)
-        return Ball(S, q, c, max(limit, c**0.5))
+        return Ball(S, q, c, max(limit**2 - c, 0.0))
 
 
 def _tightest(sums: Iterable[Sum]) -> list[Sum]:
@@ -148,11 +143,12 @@ def _tell(wish: _Wish, answer: Nearest, trail: Trail) -> None:
         taken[each.rule] = taken.get(each.rule, 0.0) + moved[k]
         if float(np.abs(moved[k]).sum()) > TOLERANCE:
             trail.say(_finding(wish, answer, k))
-    if answer.mu and wish.ball is not None and wish.calmest is not None:
+    ball = wish.problem.ball
+    if answer.mu and ball is not None and wish.calmest is not None:
         rule, limit = wish.calmest
-        asked = wish.ball.risk(wish.x)
-        asked = asked if asked > wish.ball.calm + TOLERANCE else answer.before
-        trail.say(changed(rule, "portfolio", "", asked, wish.ball.calm, limit))
+        asked = ball.risk(wish.x)
+        asked = asked if asked > ball.calm + TOLERANCE else answer.risky
+        trail.say(changed(rule, "portfolio", "", asked, ball.calm, limit))
         taken[rule] = moved[-1]
     for rule, sizes in taken.items():
         trail.take(rule, wish.signed(sizes))
@@ -164,8 +160,7 @@ def _finding(wish: _Wish, answer: Nearest, k: int) -> Finding:
     rule, members, room, stuck, limit, sign, of = wish.sums[k]
     asked = float(members.dot(wish.x))
     if asked <= room + TOLERANCE:
-        A, others = np.delete(wish.A, k, axis=0), np.delete(wish.room, k)
-        asked = float(members.dot(priced(wish.x, wish.top, A, others, wish.ball, answer.mu)[0]))
+        asked = float(members.dot(wish.problem.without(k).priced(answer.mu)[0]))
     name = "" if of is None else wish.rules.name(*of)
     scope: Scope = "portfolio" if of is None else "group"
     return changed(rule, scope, name, sign * asked + stuck, sign * room + stuck, limit)

@@ -86,7 +86,7 @@ def _volatilities(rules: LimitSet, weights: Array, trail: Trail) -> Array:
     for rule, limit in rules.risk_limits:
         volatility, bound = math.sqrt(max(a + 2 * b + c, 0.0)), max(limit, math.sqrt(c))
         if volatility > bound + TOLERANCE:
-            s = risk_factor(a, b, c, bound)
+            s = risk_factor(a, b, bound * bound - c)
             trail.say(changed(rule, "portfolio", "", volatility, bound, limit))
             a, b, factor = a * s * s, b * s, factor * s
             scaled = trail.clip(rule, scaled, weights * factor)
