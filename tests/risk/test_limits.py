@@ -9,7 +9,7 @@ from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
 from tradearena.risk.trail import Trail
 
-often = settings(max_examples=EXAMPLES)
+often = settings(max_examples=2 * EXAMPLES)
 
 
 @often

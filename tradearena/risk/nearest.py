@@ -31,8 +31,7 @@ GAP = 1e-10
 that."""
 
 NEAR = 1e-12
-"""A limit counts as met, and a size as on its bound, up to this, or this part of the largest wish where that is above 1:
-of a wish of a million rounding leaves no more."""
+"""Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it."""
 
 ROUNDING = 1e-14
 """Relative difference from the limit of risk at which a root is found."""
@@ -79,8 +78,8 @@ class Ball(NamedTuple):
 
 class Nearest(NamedTuple):
     """The nearest sizes [n] and why they are: what each sum pushed, and in the last row risk [K + 1, n], and what the
-    bounds 0 and top pushed [n]. Their sum is the whole way from x. `risky` is what the risk would be without a limit of
-    it, `mu` the price of risk; where none is high enough, the highest that was tried."""
+    bounds pushed [n], 0 up and top down. Their sum is the whole way from x, up to rounding. `risky` is what the risk
+    would be without a limit of it, `mu` the price of risk; where none is high enough, the highest that was tried."""
 
     sizes: Array
     pushes: Array
@@ -125,21 +124,19 @@ class Problem(NamedTuple):
         risk, risky, mu, gap = np.zeros_like(self.x), 0.0, 0.0, 0.0
         if self.ball is not None and (risky := self.ball.risk(sizes)) > self.ball.calm + TOLERANCE:
             sizes, prices, mu, found = self._calmed(self.ball, sizes)
-            sizes = self._fitted(sizes)
             if found:
                 risk = -mu * self.ball.pull(sizes)
-                gap = 0.5 * mu * max(abs(self.ball.beyond(sizes)[0]) - self.ball.noise(sizes), 0.0)
+                gap = mu * (0.5 * abs(self.ball.beyond(sizes)[0]) - self.ball.noise(sizes))
             else:  # it took all that the others do not account for
                 risk = np.where(sizes < self.top, sizes - self.x + prices.dot(self.A), 0.0)
-        else:
-            sizes = self._fitted(sizes)
         pushes = np.vstack((self.A * -prices[:, None], risk))
         bounds = sizes - self.x - np.add.reduce(pushes)
         gap += float(np.where(bounds > 0, sizes, sizes - self.top).dot(bounds))
         gap += float(prices.dot(np.abs(self.room - self.A.dot(sizes))))
-        if not gap <= GAP * float(self.x.dot(self.x)):
+        if not gap <= GAP * max(float(self.x.dot(self.x)), TOLERANCE):
             raise self._unproven()
-        return Nearest(sizes, pushes, bounds, risky, mu)
+        bounds[(sizes > 0) & (sizes < self.top)] = 0.0
+        return Nearest(self._fitted(sizes), pushes, bounds, risky, mu)
 
     def priced(self, mu: float = 0.0) -> tuple[Array, Array]:
         """The nearest sizes [n] within the linear limits where risk has a price, and the prices of the sums [K].

@@ -168,13 +168,13 @@ def _finding(wish: _Wish, answer: Nearest, k: int) -> Finding:
 
 def _shares(wish: _Wish, answer: Nearest) -> tuple[Array, Array]:
     """What single names took [n], and what each sum and risk did [K + 1, n]: together the whole way from x."""
-    sizes, pushes, top = answer.sizes, answer.pushes, wish.top
-    cut = np.where((top < wish.x) & (sizes == top), np.minimum(answer.bounds, 0.0), 0.0)
-    held = np.where((sizes == 0.0) | (sizes == top), answer.bounds - cut, 0.0)
+    pushes = answer.pushes
+    cut = np.where(wish.top < wish.x, np.minimum(answer.bounds, 0.0), 0.0)
+    held = answer.bounds - cut
     against = np.where(held > 0, np.minimum(pushes, 0.0), np.where(held < 0, np.maximum(pushes, 0.0), 0.0))
     all_of_it = np.add.reduce(against)
     part = np.divide(held, all_of_it, out=np.zeros_like(held), where=all_of_it != 0.0)
     moved = pushes + against * np.clip(part, -1.0, 0.0)
-    rest = sizes - wish.x - cut - np.add.reduce(moved)  # rounding
+    rest = answer.sizes - wish.x - cut - np.add.reduce(moved)  # rounding
     moved[np.abs(moved).sum(axis=1).argmax()] += rest
     return cut, moved
