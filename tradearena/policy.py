@@ -26,8 +26,6 @@ Method: TypeAlias = Literal["sequential", "projection"]
 class Limits(Card):
     """What a portfolio may be (state limits), how far one decision may move it (trade limits), what is only flagged."""
 
-    method: Method = "sequential"
-    """How state limits are met: one rule after the other, or by the nearest weights that meet all of them."""
     allow_short: bool = False
     single_name: Positive | None = None
     """Largest |weight| of one symbol."""
@@ -43,6 +41,8 @@ class Limits(Card):
     """Largest ex-ante volatility a year."""
     reference_risk: Positive | None = None
     """Largest ex-ante volatility as a multiple of the reference portfolio's."""
+    method: Method = "sequential"
+    """How state limits are met: one rule after the other, or by the nearest weights that meet all of them."""
 
     turnover: Positive | None = None
     """Largest one-way turnover of a decision: the larger of what it buys and what it sells."""

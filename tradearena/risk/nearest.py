@@ -31,7 +31,8 @@ GAP = 1e-10
 that."""
 
 NEAR = 1e-12
-"""Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it."""
+"""Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it. Ten
+times and a hundred times this where the solver finds no end: a wish of 1e-12 is no wider than its tolerance."""
 
 ROUNDING = 1e-14
 """Relative difference from the limit of risk at which a root is found."""
@@ -153,15 +154,25 @@ class Problem(NamedTuple):
             f = mu * self.ball.q - self.x
         upper, lower, kinds = np.concatenate((self.top, self.room)), np.zeros(n + K), np.zeros(n + K, dtype=np.intc)
         lower[n:] = -np.inf
-        near = NEAR * max(1.0, float(np.maximum.reduce(self.x)))
-        found, _, flag, detail = daqp.solve(
-            H, f, self.A, upper, lower, kinds, primal_tol=near, dual_tol=near, eps_prox=0.0, cycle_tol=PATIENCE
-        )
-        if flag != OPTIMAL:
-            raise self._unproven()
-        sizes = np.where(found > near, found, 0.0)
-        np.copyto(sizes, self.top, where=found > self.top - near)
-        return sizes, np.maximum(detail["lam"][n:], 0.0)
+        scale = max(1.0, float(np.maximum.reduce(self.x)))
+        for near in (NEAR * scale, 10 * NEAR * scale, 100 * NEAR * scale):
+            found, _, flag, detail = daqp.solve(
+                H,
+                f,
+                self.A,
+                upper,
+                lower,
+                kinds,
+                primal_tol=near,
+                dual_tol=NEAR * scale,
+                eps_prox=0.0,
+                cycle_tol=PATIENCE,
+            )
+            if flag == OPTIMAL:
+                sizes = np.where(found > near, found, 0.0)
+                np.copyto(sizes, self.top, where=found > self.top - near)
+                return sizes, np.maximum(detail["lam"][n:], 0.0)
+        raise self._unproven()
 
     def _calmed(self, ball: Ball, sizes: Array) -> tuple[Array, Array, float, bool]:
         """Sizes and prices of sums at the price of risk that brings it to its limit; that price, and whether there is
@@ -192,11 +203,11 @@ class Problem(NamedTuple):
         return sizes, prices, mu, True
 
     def _fitted(self, sizes: Array) -> Array:
-        """Sizes [n], scaled down where rounding left them beyond a limit: of a wish of a million it is 1e-10."""
-        sums = self.A.dot(sizes)
-        over = sums > self.room + 1e-13
-        if np.count_nonzero(over):
-            sizes = sizes * float(np.minimum.reduce(self.room[over] / sums[over]))
+        """Sizes [n], scaled down where rounding left them beyond a limit: of a wish of a million it leaves 1e-6."""
+        for members, room in zip(self.A, self.room.tolist(), strict=True):
+            if (excess := float(members.dot(sizes)) - room) > 0.5 * TOLERANCE:
+                more = members > 0
+                sizes = sizes * np.where(more, 1.0 - excess / float(sizes[more].sum()), 1.0)
         if self.ball is not None and self.ball.risk(sizes) > self.ball.calm + TOLERANCE:
             a, b = float(sizes.dot(self.ball.S.dot(sizes))), float(sizes.dot(self.ball.q))
             sizes = sizes * risk_factor(a, b, self.ball.room)
