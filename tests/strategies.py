@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
 from tradearena.panel import Array, Panel
-from tradearena.policy import Execution, Limits
+from tradearena.policy import Execution, Limits, Method
 from tradearena.portfolio.reference import Estimate
 from tradearena.risk.state import RiskState
 from tradearena.values import TOLERANCE, Account, Decision
 
 EXAMPLES = int(os.environ.get("TRADEARENA_EXAMPLES", "100"))
 """Examples of each property of audit, ledger and reference: some in the daily suite, 2,000 in `.ci/run`."""
+
+METHODS: tuple[Method, ...] = get_args(Method)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -40,19 +42,36 @@ class Case(NamedTuple):
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, pins: bool | None = None, most: int = 12, trade_limits: bool = True) -> Case:
-    """An audit of an ok reply, the kill switch off: N is 1 to `most`, one time in fifty 200. `pins` says whether some
-    symbols are untradable (None: sometimes)."""
+def cases(
+    draw: st.DrawFn,
+    *,
+    method: Method | None = None,
+    pins: bool | None = None,
+    most: int = 12,
+    trade_limits: bool = True,
+) -> Case:
+    """An audit of an ok reply, the kill switch off: N is 1 to `most`, one time in fifty 200. `method` says how state
+    limits are met (None: either), `pins` whether some symbols are untradable (None: sometimes)."""
     large = draw(st.integers(0, 49)) == 49 and most >= 12
     n = 200 if large else draw(st.integers(1, most))
     shorts = draw(st.booleans())
     stuck = draw(st.booleans()) if pins is None else pins
-    return case(np.random.default_rng(draw(seeds)), n, shorts=shorts, stuck=stuck, trade_limits=trade_limits)
+    method = draw(st.sampled_from(METHODS)) if method is None else method
+    rng = np.random.default_rng(draw(seeds))
+    return case(rng, n, shorts=shorts, stuck=stuck, trade_limits=trade_limits, method=method)
 
 
-def case(rng: np.random.Generator, n: int, *, shorts: bool, stuck: bool, trade_limits: bool = True) -> Case:
+def case(
+    rng: np.random.Generator,
+    n: int,
+    *,
+    shorts: bool,
+    stuck: bool,
+    trade_limits: bool = True,
+    method: Method = "sequential",
+) -> Case:
     """An audit from a generator."""
-    limits = limits_of(rng, shorts=shorts, trade_limits=trade_limits)
+    limits = limits_of(rng, shorts=shorts, trade_limits=trade_limits).model_copy(update={"method": method})
     year = float(rng.choice(YEARS))
     covariance = covariance_of(rng, n) / year
     sectors = rng.integers(0, rng.integers(1, n + 1), n).astype(np.int16)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,8 +32,14 @@ def test_a_shipped_policy_opens_by_name_and_by_path(name):
     assert policy.load(str(rooms.cards("risk")[name])) == by_name
 
 
-def test_there_are_three_policies_to_start_from():
-    assert set(SHIPPED) >= {"standard", "strict", "unlimited"}
+def test_there_are_four_policies_to_start_from():
+    assert set(SHIPPED) >= {"standard", "strict", "unlimited", "projection"}
+
+
+def test_projection_is_standard_but_for_how_limits_are_met():
+    standard, projection = policy.load("standard"), policy.load("projection")
+    assert projection.limits == standard.limits.model_copy(update={"method": "projection"})
+    assert (projection.execution, projection.reference) == (standard.execution, standard.reference)
 
 
 def test_unlimited_limits_nothing_and_costs_nothing():
@@ -140,6 +149,14 @@ def test_a_digest_is_of_what_a_policy_says_and_not_of_its_name(gross, latency, c
         {"reference": Reference(cap=cap / 2)},
     ):
         assert Policy(name="one", **{**parts, **change}).digest != one.digest
+
+
+def test_a_digest_is_what_it_was_before_there_was_a_choice_of_methods():
+    standard = policy.load("standard")
+    said = json.loads(standard.model_dump_json(exclude={"name", "description"}))
+    assert said["limits"].pop("method") == "sequential"
+    assert standard.digest == hashlib.sha256(json.dumps(said, separators=(",", ":")).encode()).hexdigest()
+    assert policy.load("projection").digest != standard.digest
 
 
 def test_a_policy_cannot_be_changed():

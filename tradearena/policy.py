@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Bars = Annotated[int, Field(ge=1)]
+Method: TypeAlias = Literal["sequential", "projection"]
 
 
 class Limits(Card):
@@ -40,6 +41,8 @@ class Limits(Card):
     """Largest ex-ante volatility a year."""
     reference_risk: Positive | None = None
     """Largest ex-ante volatility as a multiple of the reference portfolio's."""
+    method: Method = "sequential"
+    """How state limits are met: one rule after the other, or by the nearest weights that meet all of them."""
 
     turnover: Positive | None = None
     """Largest one-way turnover of a decision: the larger of what it buys and what it sells."""
@@ -110,7 +113,10 @@ class Policy(Card):
     @property
     def digest(self) -> str:
         """SHA-256 of what the policy says, whatever it is called or however the file is laid out."""
-        said = self.model_dump_json(exclude={"name", "description"})
+        silent: dict[str, Any] = {"name": True, "description": True}
+        if self.limits.method == "sequential":  # policies older than the choice say nothing of it, and mean this
+            silent["limits"] = {"method"}
+        said = self.model_dump_json(exclude=silent)
         return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -70,6 +70,7 @@ def test_a_mandate_says_every_limit_that_applies_and_no_other() -> None:
     for value in ("0.1 ", "0.2 ", "0.3 ", "1.5", "0.5", "0.25 ", "2 times", "0.4 ", "0.05 ", "0.15 ", "0.35 "):
         assert value in said
     assert len(said.splitlines()) == 12
+    assert mandate(everything.model_copy(update={"method": "projection"})) == said
 
 
 def test_instructions_may_only_name_what_is_known() -> None:

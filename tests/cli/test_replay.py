@@ -9,6 +9,8 @@ import sys
 import duckdb
 import pytest
 
+from tradearena import rooms
+
 
 def test_a_table_shows_both_ends_of_an_episode_and_the_metrics(arena, recorded):
     answer = arena("replay", recorded)
@@ -175,6 +177,23 @@ def test_a_file_is_verified_from_itself_alone(arena, recorded):
     assert {(each["wrong"], each["recomputed"], each["sealed"]) for each in found["episodes"]} == {(None, True, True)}
     fast = arena("replay", recorded, "--verify", "--fast", "--json").json
     assert {each["recomputed"] for each in fast["episodes"]} == {False}
+
+
+def test_what_was_audited_by_projection_is_verified_like_anything_else(arena, bars, tmp_path):
+    text = (rooms.shipped() / "risk" / "strict.toml").read_text()
+    text = text.replace("[limits]", '[limits]\nmethod = "projection"').replace('"strict"', '"nearest"')
+    (tmp_path / "nearest.toml").write_text(text)
+    command = ("run", "--data", bars, "--agent", "momentum", "--json", "--policy")
+    nearest, strict = (arena(*command, policy).json for policy in ("nearest.toml", "strict"))
+    assert nearest["experiment"] != strict["experiment"]
+    assert arena("replay", nearest["experiment"], "--verify").code == 0
+    with duckdb.connect(nearest["experiment"], read_only=True) as db:
+        (method,) = db.execute("SELECT policy ->> '$.limits.method' FROM experiment").fetchone()
+        (clipped,) = db.execute(
+            "SELECT count(*) FROM finding WHERE severity <> 'flag' AND rule <> 'turnover'"
+        ).fetchone()
+    assert method == "projection"
+    assert clipped > 0
 
 
 def test_a_file_that_was_changed_is_convicted(arena, recorded, tmp_path):

@@ -4,11 +4,12 @@ import numpy as np
 from hypothesis import given, settings
 from strategies import EXAMPLES, case, cases, seeds
 
+from tradearena.risk.approval import MAPS, approve
 from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
 from tradearena.risk.trail import Trail
 
-often = settings(max_examples=EXAMPLES)
+often = settings(max_examples=2 * EXAMPLES)
 
 
 @often
@@ -19,7 +20,7 @@ def test_what_is_met_at_a_glance_is_left_as_it_is_to_the_bit(case):
     if rules.met(*both):
         trail = Trail()
         for weights in both:
-            assert rules.state_limits(weights, trail) is weights
+            assert MAPS[limits.method](rules, weights, trail) is weights
         assert trail.findings == trail.clips == []
 
 
@@ -35,8 +36,8 @@ class Mapped(LimitSet):
 def test_the_glance_changes_nothing_of_what_is_approved_or_found(case):
     decision, state, limits = case
     glanced, mapped = Trail(), Trail()
-    approved = LimitSet(state, limits).approve(decision.target, glanced)
-    assert approved.tobytes() == Mapped(state, limits).approve(decision.target, mapped).tobytes()
+    approved = approve(LimitSet(state, limits), decision.target, glanced)
+    assert approved.tobytes() == approve(Mapped(state, limits), decision.target, mapped).tobytes()
     assert glanced.findings == mapped.findings
     assert [(rule, moved.tobytes()) for rule, moved in glanced.clips] == [(r, m.tobytes()) for r, m in mapped.clips]
 

@@ -13,7 +13,7 @@ from tradearena.policy import Limits
 from tradearena.risk.audit import audit
 from tradearena.values import TOLERANCE, Decision
 
-often = settings(max_examples=EXAMPLES)
+often = settings(max_examples=2 * EXAMPLES)
 
 
 @st.composite

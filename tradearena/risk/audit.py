@@ -11,6 +11,7 @@ import numpy as np
 
 from tradearena.panel import Array
 from tradearena.policy import Limits
+from tradearena.risk.approval import approve
 from tradearena.risk.limits import LimitSet
 from tradearena.risk.state import RiskState
 from tradearena.risk.trail import Trail
@@ -28,12 +29,15 @@ def audit(decision: Decision, state: RiskState, limits: Limits) -> RiskReport:
     Returns:
         The report: intent and approved weights [N], findings in the order the rules were applied, exposures of what
         was approved, and the trail from the one to the other.
+
+    Raises:
+        SolverError: where the policy audits by projection: no nearest weights could be proven.
     """
     trail = Trail()
     intent = wish = state.current if decision.target is None else decision.target
     if rule := _keeps(decision, limits, trail):
         wish = trail.clip(rule, intent, state.current)
-    approved = LimitSet(state, limits).approve(wish, trail)
+    approved = approve(LimitSet(state, limits), wish, trail)
     measured = exposures(approved, state)
     _flags(measured, limits, trail)
     return RiskReport(intent, approved, tuple(trail.findings), measured, tuple(trail.clips))

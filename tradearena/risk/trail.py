@@ -28,10 +28,13 @@ class Trail:
     def clip(self, rule: str, before: Array, after: Array) -> Array:
         """Keep what a rule took, and hand back what it left [N]. What it left as it was, to the bit, is no clip; what
         it took within the tolerance is one without a finding, so that clips always sum to the whole way."""
-        moved = after - before
+        self.take(rule, after - before)
+        return after
+
+    def take(self, rule: str, moved: Array) -> None:
+        """Keep what a rule moved [N], if it moved anything."""
         if np.count_nonzero(moved):
             self.clips.append(Clip(rule, moved))
-        return after
 
 
 class _Silent(Trail):
@@ -43,6 +46,9 @@ class _Silent(Trail):
     def clip(self, rule: str, before: Array, after: Array) -> Array:  # noqa: ARG002
         """What the rule left [N]."""
         return after
+
+    def take(self, rule: str, moved: Array) -> None:
+        """Nothing."""
 
 
 SILENT = _Silent()
