@@ -17,7 +17,15 @@ from types import ModuleType
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
+
+from tradearena.agents.card import open_agent
+from tradearena.arena.plan import Plan
+from tradearena.market.dataset import open_dataset
+from tradearena.market.window import Window
+from tradearena.policy import load
+from tradearena.values import TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -196,12 +204,16 @@ def test_the_method_page_names_every_rule_of_the_audit_and_every_key_of_a_policy
     from tradearena.policy import Execution, Limits, Reference
 
     text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
-    source = (ROOT / "tradearena" / "risk" / "limits.py").read_text(encoding="utf-8")
+    risk = ROOT / "tradearena" / "risk"
+    source = {
+        name: (risk / f"{name}.py").read_text(encoding="utf-8") for name in ("limits", "sequential", "projection")
+    }
     table = text.split("**State limits**")[1].split("**Trade limits.**")[0]
     rules = re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
     assert len(rules) == 9
     for rule in rules:
-        assert f'"{rule}"' in source, rule
+        for method in ("sequential", "projection"):
+            assert f'"{rule}"' in source["limits"] + source[method], rule
     for part in (Limits, Execution, Reference):
         for key in part.model_fields:
             assert f"`{key}`" in text, f"{part.__name__}: {key}"
@@ -332,3 +344,17 @@ def test_the_weights_the_source_records_would_lean_towards_what_is_about_to_rise
             recorded = marked[model, following[time]]
             gain += sum((recorded[s] - weights[s]) * (now[s] / then[s] - 1) for s in weights if s in now)
         assert gain > 0, model
+
+
+def test_two_methods_of_an_audit_are_compared_from_the_same_states() -> None:
+    clipping, candidate = example("clipping"), open_agent("organism-coupled")
+    plan = Plan(open_dataset("demo-daily"), load("standard"), Window(None, None, 30, 1), (candidate,))
+    heard = clipping.heard(plan, candidate)
+    table = np.array([clipping.compared(decision, state, plan.policy.limits) for decision, state in heard])
+    assert len(table) == 30
+    assert (table[:, 3] <= table[:, 2] + TOLERANCE).all(), "projection moves no farther"
+    assert table[:, 4:6].max() <= TOLERANCE, "every limit is met"
+    name, n, changed, *_ = clipping.row("coupled", table)
+    assert (name, n) == ("coupled", "30")
+    assert 0 < int(changed) <= 30
+    assert len(clipping.row("none", np.zeros((3, 10)))) == len(clipping.HEAD)

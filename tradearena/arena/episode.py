@@ -93,7 +93,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
 
     Raises:
         AgentError: the agent raised.
-        SolverError: the reference of a bar has no proven optimum.
+        SolverError: the reference of a bar, or its audit by projection, has no proven optimum.
         Limited: what the run may spend is spent; the steps so far are on record.
         Interrupted: a stop was asked for; the steps so far are on record.
     """

@@ -34,6 +34,9 @@ NEAR = 1e-12
 """Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it. Ten
 times and a hundred times this where the solver finds no end: a wish of 1e-12 is no wider than its tolerance."""
 
+EXACT = {"eps_prox": 0.0, "cycle_tol": PATIENCE}
+"""Nothing is added to the problem, and the solver gives up late."""
+
 ROUNDING = 1e-14
 """Relative difference from the limit of risk at which a root is found."""
 
@@ -157,16 +160,7 @@ class Problem(NamedTuple):
         scale = max(1.0, float(np.maximum.reduce(self.x)))
         for near in (NEAR * scale, 10 * NEAR * scale, 100 * NEAR * scale):
             found, _, flag, detail = daqp.solve(
-                H,
-                f,
-                self.A,
-                upper,
-                lower,
-                kinds,
-                primal_tol=near,
-                dual_tol=NEAR * scale,
-                eps_prox=0.0,
-                cycle_tol=PATIENCE,
+                H, f, self.A, upper, lower, kinds, primal_tol=near, dual_tol=NEAR * scale, **EXACT
             )
             if flag == OPTIMAL:
                 sizes = np.where(found > near, found, 0.0)
@@ -186,7 +180,7 @@ class Problem(NamedTuple):
         for _ in range(ROUNDS):
             t = high - above * (high - low) / (above - below)
             t = max(t, high / 16) if low == 0.0 else t if low < t < high else 0.5 * (low + high)
-            if t < floor:
+            if t < floor:  # what shrinks as t does is on its way to 0
                 return np.where(sizes > 32 * floor * self.x, sizes, 0.0), prices, mu, False
             mu = (1.0 / t - 1.0) / scale
             sizes, prices = self.priced(mu)
