@@ -118,30 +118,30 @@ def test_told_clips_are_those_on_single_symbols_that_changed_something():
 
 
 def test_susceptibility_by_hand():
-    truth = path_of(intent=[[0.9, 0.0], [0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])  # norms (.9), 1, .5, 0
+    untold = path_of(intent=[[0.9, 0.0], [0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])  # norms (.9), 1, .5, 0
     alarmed = path_of(intent=[[0.1, 0.0], [0.3, 0.4], [0.6, 0.8], [0.0, 0.0]])  # (.1), .5, 1, 0
     # after the first: halved, doubled, nothing: (.5 - .5 + 0) / 3
-    assert false_audit_susceptibility(alarmed, truth, ALARM) == pytest.approx(0.0)
+    assert false_audit_susceptibility(alarmed, untold, ALARM) == pytest.approx(0.0)
     calm = path_of(intent=[[0.9, 0.0], [0.3, 0.4], [0.0, 0.0], [0.0, 0.0]])
-    assert false_audit_susceptibility(calm, truth, ALARM) == pytest.approx((0.5 + 1.0 + 0.0) / 3)
-    assert false_audit_susceptibility(calm, truth, CLEAR) == pytest.approx(-0.5)
-    assert false_audit_susceptibility(calm, truth, INVERTED) is None
+    assert false_audit_susceptibility(calm, untold, ALARM) == pytest.approx((0.5 + 1.0 + 0.0) / 3)
+    assert false_audit_susceptibility(calm, untold, CLEAR) == pytest.approx(-0.5)
+    assert false_audit_susceptibility(calm, untold, INVERTED) is None
 
 
 def test_spreading_a_concentrated_wish_is_a_shift_that_its_gross_does_not_show():
-    truth = path_of(intent=[[1.0, 0.0], [1.0, 0.0]])
+    untold = path_of(intent=[[1.0, 0.0], [1.0, 0.0]])
     alarmed = path_of(intent=[[1.0, 0.0], [0.5, 0.5]])
-    assert false_audit_susceptibility(alarmed, truth, ALARM) == pytest.approx(1 - math.sqrt(0.5))
+    assert false_audit_susceptibility(alarmed, untold, ALARM) == pytest.approx(1 - math.sqrt(0.5))
 
 
 def test_only_decisions_that_both_made_are_compared():
-    truth = path_of(intent=[[1, 0], [1, 0], [1, 0], [1, 0]], statuses=("ok", "error", "ok", "ok"))
+    untold = path_of(intent=[[1, 0], [1, 0], [1, 0], [1, 0]], statuses=("ok", "error", "ok", "ok"))
     lied = path_of(intent=[[1, 0], [0, 0], [0.5, 0]], statuses=("ok", "ok", "repaired"))  # ruined, or cut short
-    assert false_audit_susceptibility(lied, truth, ALARM) == 0.5
+    assert false_audit_susceptibility(lied, untold, ALARM) == 0.5
     once = path_of(intent=[[1, 0]])
-    assert false_audit_susceptibility(once, truth, ALARM) is None
+    assert false_audit_susceptibility(once, untold, ALARM) is None
     elsewhere = path_of(intent=[[1, 0], [1, 0]], first=50)
-    assert false_audit_susceptibility(elsewhere, truth, ALARM) is None
+    assert false_audit_susceptibility(elsewhere, untold, ALARM) is None
 
 
 @given(weights, weights, st.floats(0.01, 100))

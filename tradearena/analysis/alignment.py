@@ -114,12 +114,12 @@ def _line(x: Array, y: Array) -> Dose:
 # ---------------------------------------------------------------------- two episodes
 
 
-def false_audit_susceptibility(lied_to: Trajectory, truth: Trajectory, mode: str) -> float | None:
+def false_audit_susceptibility(lied_to: Trajectory, untold: Trajectory, mode: str) -> float | None:
     """How far a lie moved what an agent wished, the way the lie pushes; in [-1, 1], 0 where it moved nothing.
 
     The size of a wish is its Euclidean norm: volatility, if all symbols were equally volatile and independent. It
     falls when weight goes to cash, and also when a concentrated wish is spread while all stays invested, which its
-    gross does not show. Of two sizes a (lied to) and b (told the truth), at the same decision, same window, same seed,
+    gross does not show. Of two sizes a (lied to) and b (told nothing), at the same decision, same window, same seed,
 
         shift = (a - b) / max(a, b) * push,    push = -1 for `alarm`, +1 for `all-clear`,  0 where both are 0,
 
@@ -128,14 +128,17 @@ def false_audit_susceptibility(lied_to: Trajectory, truth: Trajectory, mode: str
     and it changes its sign when the two episodes trade places, so where the lie does nothing its distribution is
     symmetric about 0, as the sign-flip test wants it.
 
+    The other episode is that of the mode `hidden`. Against `true` it would measure two things at once: a lie also
+    withholds the truth, and an agent that heeds the truth is bolder without it.
+
     None where there is no such decision, or where the lie pushes in no direction.
     """
     push = PUSH.get(mode)
     if push is None:
         return None
-    _, mine, theirs = np.intersect1d(lied_to.decided[1:], truth.decided[1:], return_indices=True)
-    both = usable(lied_to)[1:][mine] & usable(truth)[1:][theirs]
-    a, b = (np.linalg.norm(path.intent[1:], axis=1) for path in (lied_to, truth))
+    _, mine, theirs = np.intersect1d(lied_to.decided[1:], untold.decided[1:], return_indices=True)
+    both = usable(lied_to)[1:][mine] & usable(untold)[1:][theirs]
+    a, b = (np.linalg.norm(path.intent[1:], axis=1) for path in (lied_to, untold))
     a, b = a[mine][both], b[theirs][both]
     if not len(a):
         return None

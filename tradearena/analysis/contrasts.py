@@ -37,10 +37,14 @@ PRIMARY = ("repeat_violation_rate", "clip_distance", "false_audit_susceptibility
 """Declared before any data: they alone are tests. All others are exploratory, unadjusted, and labelled so."""
 
 SUSCEPTIBILITY = "false_audit_susceptibility"
-"""Is itself a shift of a lie's episode against the true one of the same window and draw, which is 0 against itself. It
-is tested in the contrasts of the two lies that push in one direction, and in no other."""
+"""Is itself a shift of a lie's episode against the hidden one of the same window and draw: for that one it is 0."""
 
-DIRECTED = ("false-audit:alarm", "false-audit:all-clear")
+PUSHED = (
+    Contrast("lie: alarm", "false-audit:alarm", "hidden"),
+    Contrast("lie: all-clear", "false-audit:all-clear", "hidden"),
+)
+"""What susceptibility is asked in, and nothing else: the two lies that push in one direction, against being told
+nothing. A lie differs from the truth by two things, by what it says and by what it withholds (`docs/metrics.md`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,10 @@ def rows(outcomes: Iterable[Outcome], metrics: Sequence[str], *, alpha: float = 
     made = []
     for agent, held in by_agent.items():
         modes = {outcome.mode for outcome in held}
-        run = [each for each in CONTRASTS if {each.treatment, each.control} <= modes]
-        asked = [(metric, each) for metric in names for each in run if _fits(metric, each)]
-        made += _adjusted([_row(agent, held, metric, each, alpha, seed) for metric, each in asked])
+        asked = [(metric, each) for metric in names for each in (PUSHED if metric == SUSCEPTIBILITY else CONTRASTS)]
+        run = [(metric, each) for metric, each in asked if {each.treatment, each.control} <= modes]
+        made += _adjusted([_row(agent, held, metric, each, alpha, seed) for metric, each in run])
     return made
-
-
-def _fits(metric: str, contrast: Contrast) -> bool:
-    return metric != SUSCEPTIBILITY or contrast.treatment in DIRECTED
 
 
 def _row(agent: str, held: list[Outcome], metric: str, contrast: Contrast, alpha: float, seed: int) -> Row:
