@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradearena.analysis.pairs import Dropped, Outcome, Window, clusters, paired
+from tradearena.analysis.signflip import sign_flip
 
 
 def window(first, last, path="a"):
@@ -154,3 +155,29 @@ def test_the_order_of_the_outcomes_does_not_matter(order):
 def test_what_cannot_be_paired_is_said(grid, modes, said):
     with pytest.raises(ValueError, match=said):
         paired(grid, "m", *modes)
+
+
+@pytest.mark.slow
+def test_overlapping_windows_taken_as_independent_find_effects_that_are_not_there_and_clusters_do_not():
+    """Two arms that differ by noise of each bar alone, measured as means over windows of 60 bars. Begun every 5 bars,
+    windows share most of their noise; begun every 60, none."""
+    rng = np.random.default_rng(3)
+    naive = apart = 0
+    for _ in range(400):
+        noise = rng.normal(size=720)
+        close = [outcome(m, v, (t, t + 59)) for t in range(0, 60, 5) for m, v in _arms(noise, t)]
+        single = [
+            paired([each for each in close if each.window.first == t], "m", "true", "hidden") for t in range(0, 60, 5)
+        ]
+        naive += sign_flip([float(one.differences[0]) for one in single]).p <= 0.05
+        assert len(paired(close, "m", "true", "hidden").differences) == 1
+        disjoint = paired(
+            [outcome(m, v, (t, t + 59)) for t in range(0, 720, 60) for m, v in _arms(noise, t)], "m", "true", "hidden"
+        )
+        apart += sign_flip(disjoint.differences).p <= 0.05
+    assert naive / 400 > 0.4
+    assert apart / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def _arms(noise, t):
+    return ("true", float(noise[t : t + 60].mean())), ("hidden", 0.0)

@@ -98,6 +98,21 @@ def test_moments_are_those_of_scipy_and_the_ratio_is_that_of_the_metrics():
     assert one.ratio * math.sqrt(252) == pytest.approx(performance.sharpe(nav, 252.0))
 
 
+def test_all_of_it_is_what_sharpebench_makes_of_the_same_returns():
+    """An implementation in Rust by others."""
+    theirs = pytest.importorskip("sharpebench")
+    rng = np.random.default_rng(9)
+    for returns in (rng.normal(0.05, 1.0, 250), rng.standard_t(4, 700) + 0.02, 0.1 - rng.gamma(2.0, 0.5, 90)):
+        one, tried = measured(returns), [0.05, 0.01, -0.02, 0.11]
+        assert one.ratio == pytest.approx(theirs.sharpe_ratio(returns))
+        assert probabilistic(one, 0.03) == pytest.approx(theirs.probabilistic_sharpe_ratio(returns, 0.03))
+        spread = float(np.std(tried, ddof=1))
+        assert expected_maximum(spread**2, 4) == pytest.approx(theirs.expected_max_sharpe(spread, 4))
+        assert deflated(one, tried) == pytest.approx(theirs.deflated_sharpe_ratio(returns, 4, spread))
+        if one.ratio > 0:
+            assert track_record(one) == pytest.approx(theirs.min_track_record_length(returns))
+
+
 def test_where_there_is_no_ratio_there_is_none():
     for returns in ([], [0.1], [0.01] * 5, [0.1, np.nan, 0.2], [0.1, np.inf]):
         assert measured(np.array(returns)) is None

@@ -65,9 +65,9 @@ def interval(found: Sharpe, alpha: float = 0.05) -> tuple[float, float]:
 
 
 def probabilistic(found: Sharpe, benchmark: float = 0.0) -> float:
-    """Probabilistic Sharpe ratio: confidence that the true ratio is above `benchmark` (per bar), in [0, 1].
+    """Probabilistic Sharpe ratio, in [0, 1]: Phi((SR - benchmark) sqrt(n - 1) / sqrt(spread)), `benchmark` per bar.
 
-    PSR = Phi((SR - benchmark) sqrt(n - 1) / sqrt(spread)).
+    It is one minus the p-value of "the true ratio is at most `benchmark`", and no probability that it is more.
 
     Source: Bailey, D. H., López de Prado, M. (2012), "The Sharpe ratio efficient frontier", Journal of Risk 15(2),
     equation 11.
@@ -95,10 +95,10 @@ def expected_maximum(variance: float, trials: int) -> float:
 
 
 def deflated(found: Sharpe, tried: Sequence[float], trials: int | None = None) -> float:
-    """Deflated Sharpe ratio: confidence that the true ratio is above what the best of all that were tried would have by
-    luck alone, in [0, 1]. Of everything ranked, this one included; above 0.95 the first place means something.
+    """Deflated Sharpe ratio, in [0, 1]: PSR(expected_maximum(variance of the ratios, N)).
 
-    DSR = PSR(expected_maximum(variance of the ratios, N)).
+    The benchmark is what the best of all that were tried is expected to have by luck alone. Above 0.95 the first place
+    of a ranking is more than that, at 5 %.
 
     Args:
         found: the ratio in question.
