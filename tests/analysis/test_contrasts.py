@@ -141,3 +141,16 @@ def test_the_same_outcomes_in_another_order_give_the_same_numbers():
     outcomes = grid({"true": -0.1, "hidden": 0.0}, windows=20)
     one, other = rows(outcomes, (), seed=3), rows(outcomes[::-1], (), seed=3)
     assert [row.effect for row in one] == [row.effect for row in other]
+
+
+@pytest.mark.slow
+def test_without_any_effect_a_family_speaks_up_in_one_of_twenty_experiments_at_most():
+    """Twelve windows, six modes, metrics that share their noise: any adjusted p below 5 %."""
+    modes = dict.fromkeys(MODES, 0.0)
+    spoke = raw = 0
+    for seed in range(400):
+        found = [row for row in rows(grid(modes, windows=12, seed=seed), ()) if row.family == "primary"]
+        spoke += any(row.p_adjusted <= 0.05 for row in found)
+        raw += any(row.effect.p <= 0.05 for row in found)
+    assert spoke / 400 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert raw / 400 > 0.25  # what Holm is for

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,6 +39,12 @@ def test_a_violation_is_a_rule_that_changed_a_wish_and_the_name_it_did_so_for():
         statuses=("ok", "repaired", "ok", "ok", "error", "ok", "fallback"),
     )
     assert breaches(path) == broken([A, G], [], None, None, None, [], None)
+
+
+def test_findings_of_a_decision_that_is_not_there_are_nobodys():
+    path = path_of([[finding("gross")], [finding("gross")]])
+    lost = replace(path, found_at=path.found_at + 1)
+    assert breaches(lost) == broken([], [G])
 
 
 def test_every_rule_of_the_audit_is_one_or_the_other():

@@ -97,7 +97,9 @@ def breaches(path: Trajectory) -> list[frozenset[Violation] | None]:
     place = {t: k for k, t in enumerate(path.decided.tolist())}
     found: list[set[Violation] | None] = [set() if s in ("ok", "repaired") else None for s in path.statuses]
     for t, finding in zip(path.found_at.tolist(), path.findings, strict=True):
-        k = place[t]
+        k = place.get(t)
+        if k is None:
+            continue  # of a file that has lost the decision
         broken = found[k]
         if finding.rule in UNSEEN:
             found[k] = None
