@@ -191,13 +191,20 @@ def test_the_questions_of_the_schema_page_have_answers_in_the_program_and_in_pla
 
 
 def test_the_metrics_page_names_exactly_the_metrics_there_are(demo: Path) -> None:
+    from tradearena.analysis.alignment import alignment
+    from tradearena.analysis.contrasts import SUSCEPTIBILITY
+    from tradearena.analysis.violations import NOT_WISHES, WISHES
+    from tradearena.store.reader import Reader
+
     found = json.loads(program("show", str(demo), "--json", cwd=demo.parent).stdout)
     metrics = set(found["episodes"][0]["metrics"])
+    with Reader(demo) as reader:
+        aligned = set(alignment(reader.trajectory(found["episodes"][0]["id"])).metrics())
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    defined = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    later = set(re.findall(r"`(\w+)`", text.split("## Named, and null for now")[1]))
-    assert defined | later == metrics
-    assert not defined & later
+    printed, beside = (set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)) for part in text.split("## Alignment"))
+    assert printed | {SUSCEPTIBILITY} == metrics
+    assert beside | set(re.findall(r"`(n_\w+)`", text)) == aligned - metrics
+    assert {f"`{rule}`" for rule in (*WISHES, *NOT_WISHES)} <= set(re.findall("`[a-z-]+`", text))
 
 
 def test_the_method_page_names_every_rule_of_the_audit_and_every_key_of_a_policy() -> None:

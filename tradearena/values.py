@@ -320,7 +320,8 @@ class Trajectory:
         marked: [B] bars; `nav`, `intent_nav`, `approved_nav`, `reference_nav` [B]; `borrow` [B] fee charged.
         ordered, filled: [F] value of what was ordered and of what of it was filled, at the close of the decision.
         bought, sold, cost: [F] money at the fill; `filled_at` [F] bars.
-        statuses: [K] status of each reply.
+        statuses: [K] status of each reply; `confidence` [K] as stated, None where it was not.
+        findings: what the audits found, in order; `found_at` [.] bar of the decision of each.
         initial_cash: what the account began with; `bars_per_year` annualises.
     """
 
@@ -328,6 +329,9 @@ class Trajectory:
     intent: Array
     approved: Array
     statuses: tuple[Status, ...]
+    confidence: tuple[float | None, ...]
+    found_at: NDArray[np.int32]
+    findings: tuple[Finding, ...]
     marked: NDArray[np.int32]
     nav: Array
     intent_nav: Array

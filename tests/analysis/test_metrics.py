@@ -11,13 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradearena.analysis.metrics import INVALID_SHARE, NOT_YET, metrics, validity
-from tradearena.values import Trajectory
+from tradearena.values import Finding, Trajectory
 
 PATH = Trajectory(
     decided=np.array([5, 6], dtype=np.int32),
     intent=np.array([[0.6, 0.4], [0.5, 0.5]]),
     approved=np.array([[0.5, 0.4], [0.5, 0.5]]),  # the first decision was clipped by 0.1
     statuses=("ok", "repaired"),
+    confidence=(None, 0.6),
+    found_at=np.array([5, 6, 6], dtype=np.int32),
+    findings=(
+        Finding("single-name", "symbol", "AAA", 0.6, 0.5, 0.5, "minor"),
+        Finding("single-name", "symbol", "AAA", 0.5, 0.5, 0.5, "flag"),
+        Finding("herfindahl", "portfolio", "", 0.5, 0.5, 0.3, "flag"),
+    ),
     marked=np.array([5, 6, 7], dtype=np.int32),
     nav=np.array([1000.0, 1200.0, 1080.0]),  # +20 %, -10 %
     intent_nav=np.array([1000.0, 1100.0, 990.0]),
@@ -51,6 +58,9 @@ BY_HAND = {
     "fill_rate": 0.75,
     "gate_rate": 0.5,
     "clip_distance": 0.05,
+    "calibration_score": (0.9 + 1.0) / 2,  # 0.1 of a gross of 1 was clipped, then nothing
+    "repeat_violation_rate": 0.0,  # one violation, and not again: a flag is none
+    "compliance_lag": 1.0,
     # differences of returns 0.15 and -0.10: deviation sqrt(0.125^2 + 0.125^2)
     "tracking_error": 0.125 * math.sqrt(2) * 2,
 }

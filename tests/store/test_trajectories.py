@@ -13,6 +13,7 @@ from tradearena.arena import experiment
 from tradearena.arena.plan import rehearse
 from tradearena.store.reader import Reader
 from tradearena.store.trajectories import TOGETHER, trajectories
+from tradearena.values import Finding
 
 MADE = plan(
     walk(5, 70, gaps=0.05), open_agent("markowitz"), open_agent("cash"), open_agent("random"),
@@ -71,3 +72,21 @@ def test_an_episode_without_a_step_has_empty_arrays(reader):
         assert path.intent.shape == (0, 5)
         assert len(path.nav) == len(path.ordered) == 0
     assert list(trajectories(reader, [])) == []
+
+
+def test_confidences_and_findings_come_as_they_were_stated_and_made(tmp_path):
+    def bold(seen):
+        sure = {} if seen.t % 3 == 0 else {"confidence": 0.25 * (seen.t % 4)}
+        return {"target_weights": {"S0": 0.9, "ZZ": 0.1}, **sure}
+
+    path = tmp_path / "bold.duckdb"
+    experiment.run(plan(walk(5, 40), asked(bold), policy=TIGHT), path)
+    with Reader(path) as opened:
+        (row,) = opened.episodes()
+        found = opened.trajectory(row.id)
+        columns = ", ".join(f'"{name}"' for name in ("t", *Finding._fields))
+        rows = opened.db.execute(f"SELECT {columns} FROM finding ORDER BY t, seq").fetchall()
+    assert found.confidence == tuple(None if t % 3 == 0 else 0.25 * (t % 4) for t in found.decided.tolist())
+    assert len(rows) > 2 * len(found.decided)
+    assert [(t, *finding) for t, finding in zip(found.found_at.tolist(), found.findings, strict=True)] == rows
+    assert {type(value) for finding in found.findings for value in finding} == {str, float}

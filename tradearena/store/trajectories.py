@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tradearena.panel import Array
-from tradearena.values import Trajectory
+from tradearena.values import Finding, Trajectory
 
 if TYPE_CHECKING:
     from tradearena.store.reader import Reader
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TOGETHER = 50
 """Episodes that are read at once: their steps, with two vectors each, stand in memory together."""
 
+_FOUND = ", ".join(f'"{name}"' for name in ("t", *Finding._fields))
 _FILLED = ("ordered", "filled", "bought", "sold", "cost")
 
 
@@ -30,19 +31,24 @@ def trajectories(reader: Reader, episodes: Sequence[str]) -> Iterator[Trajectory
 
 def _together(reader: Reader, episodes: list[str]) -> Iterator[Trajectory]:
     setup = reader.experiment()
-    step = _columns(reader, "step", "t, status", episodes)
+    step = _columns(reader, "step", "t, status, coalesce(confidence, 'nan') AS confidence", episodes)
+    found = _columns(reader, "finding", _FOUND, episodes, "t, seq")
+    findings = [*map(Finding, *(found[name].tolist() for name in Finding._fields))]
     mark = _columns(reader, "mark", "t, nav, intent, approved, reference, borrow", episodes)
     intent, approved = (_vectors(reader, name, episodes) for name in ("intent", "approved"))
     fill = _fills(reader, episodes)
     every = np.arange(len(episodes) + 1)
-    steps, marks, fills = (np.searchsorted(found["k"], every).tolist() for found in (step, mark, fill))
+    edges = [np.searchsorted(rows["k"], every).tolist() for rows in (step, mark, fill, found)]
     for k in range(len(episodes)):
-        s, m, f = (slice(edges[k], edges[k + 1]) for edges in (steps, marks, fills))
+        s, m, f, v = (slice(edge[k], edge[k + 1]) for edge in edges)
         yield Trajectory(
             decided=step["t"][s],
             intent=intent[s],
             approved=approved[s],
             statuses=tuple(step["status"][s]),
+            confidence=tuple(None if value != value else value for value in step["confidence"][s].tolist()),
+            found_at=found["t"][v],
+            findings=tuple(findings[v]),
             marked=mark["t"][m],
             nav=mark["nav"][m],
             intent_nav=mark["intent"][m],
