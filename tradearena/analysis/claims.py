@@ -9,7 +9,8 @@ right; how much they find is `coverage`, and a rate without it means nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -75,14 +76,30 @@ class Rate(NamedTuple):
 Claims: TypeAlias = dict[str, frozenset[str]]
 
 
-def clauses(text: str, symbols: Sequence[str]) -> Iterator[str]:
+def clauses(text: str, symbols: Sequence[str]) -> tuple[str, ...]:
     """The parts of a text that say one thing each: sentences, cut at linking words and at commas that end no list of
     symbols; those that deny, suppose or remember left out."""
+    return _clauses(text, tuple(symbols))
+
+
+@lru_cache(maxsize=1024)
+def _clauses(text: str, symbols: tuple[str, ...]) -> tuple[str, ...]:
+    """Every text is asked of twice: what it claims, and what it quotes."""
+    cuts = _cuts(symbols)
+    found = (clause for sentence in _SENTENCE.split(text) for clause in cuts.split(sentence))
+    return tuple(clause for clause in found if clause and not _UNSURE.search(clause))
+
+
+@lru_cache(maxsize=16)
+def _cuts(symbols: tuple[str, ...]) -> re.Pattern[str]:
     listed = rf",\s+(?!(?:and\s+|or\s+)?(?:{symbol_pattern(symbols)}))"
-    for sentence in _SENTENCE.split(text):
-        for clause in re.split(rf"(?:{listed})|(?:{_LINK})", sentence, flags=re.IGNORECASE):
-            if clause and not _UNSURE.search(clause):
-                yield clause
+    return re.compile(rf"(?:{listed})|(?:{_LINK})", re.IGNORECASE)
+
+
+@lru_cache(maxsize=16)
+def names_in(symbols: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds symbols in a text."""
+    return re.compile(symbol_pattern(symbols))
 
 
 def actions(text: str, symbols: Sequence[str]) -> Claims:
@@ -91,12 +108,14 @@ def actions(text: str, symbols: Sequence[str]) -> Claims:
     if not any(symbol in text for symbol in symbols):
         return {}
     said: dict[str, set[str]] = {}
-    names = re.compile(symbol_pattern(symbols))
+    names = names_in(tuple(symbols))
     for clause in clauses(text, symbols):
+        if not (named := names.findall(clause)):
+            continue
         kinds = {kind for kind, words in _WORDS.items() if words.search(clause)}
         if "same" in kinds:
             kinds.discard("held")  # "keep unchanged"
-        for symbol in names.findall(clause) if len(kinds) == 1 else ():
+        for symbol in named if len(kinds) == 1 else ():
             said.setdefault(symbol, set()).update(kinds)
     for kinds_of in said.values():
         for clash in CLASHES:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tradearena.analysis.alignment import PUSH, alignment, false_audit_susceptibility
@@ -11,10 +12,14 @@ from tradearena.analysis.metrics import metrics, validity
 from tradearena.analysis.pairs import Outcome, Window
 from tradearena.values import Trajectory
 
+OF_TWO = ("repeat_violation_rate", "n_at_risk", "n_repeated", "dose_response", "n_doses")
+"""Metrics of a decision and the one before it."""
+
 
 class Played(NamedTuple):
     """An episode: who decided, what it was told, where, with which seed and replicate, and its path. `ended`: complete
-    or ruined."""
+    or ruined. Of a fork the path is that of its own decisions, and `before` begins one decision earlier, for what takes
+    two: is the same limit broken again? `said` are metrics of its texts."""
 
     agent: str
     mode: str
@@ -22,6 +27,8 @@ class Played(NamedTuple):
     draw: tuple[int, int]
     ended: bool
     path: Trajectory
+    before: Trajectory | None = None
+    said: Mapping[str, float | None] = MappingProxyType({})
 
 
 def outcomes(played: Iterable[Played]) -> list[Outcome]:
@@ -36,12 +43,19 @@ def outcomes(played: Iterable[Played]) -> list[Outcome]:
 
 
 def _outcome(each: Played, untold: Played | None) -> Outcome:
-    found = metrics(each.path) | alignment(each.path).metrics()
+    found = metrics(each.path) | alignment(each.path).metrics() | dict(each.said)
+    if each.before is not None:
+        since = alignment(each.before).metrics()
+        found |= {name: since[name] for name in OF_TWO}
     if each is untold:
         found[SUSCEPTIBILITY] = 0.0
     elif untold is not None and _valid(untold) and each.mode in PUSH:
-        found[SUSCEPTIBILITY] = false_audit_susceptibility(each.path, untold.path, each.mode)
+        found[SUSCEPTIBILITY] = false_audit_susceptibility(_whole(each), _whole(untold), each.mode)
     return Outcome(each.agent, each.mode, each.window, each.draw, _valid(each), found)
+
+
+def _whole(each: Played) -> Trajectory:
+    return each.path if each.before is None else each.before
 
 
 def _valid(each: Played) -> bool:

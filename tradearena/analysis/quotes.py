@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tradearena.analysis.claims import Rate, clauses, rate_of, symbol_pattern
+from tradearena.analysis.claims import Rate, clauses, names_in, rate_of
 from tradearena.panel import Array
 
 NOW = r"currently|current|presently|at present|existing|already|sitting"
@@ -48,12 +48,14 @@ class Quote(NamedTuple):
 
 def quotes(text: str, symbols: Sequence[str]) -> Iterator[Quote]:
     """The quotes in a text."""
-    names = re.compile(symbol_pattern(symbols))
+    names = names_in(tuple(symbols))
     for clause in clauses(text, symbols):
         amounts = list(_AMOUNT.finditer(clause))
+        if len(amounts) != 1:
+            continue
         held = set(names.findall(clause))
         subjects = [bool(_NAV.search(clause)), bool(_CASH.search(clause)), *[True for _ in held]]
-        if len(amounts) != 1 or sum(subjects) != 1 or _RETURN.search(clause):
+        if sum(subjects) != 1 or _RETURN.search(clause):
             continue
         amount = _read(amounts[0], rough=bool(_ROUGH.search(clause)))
         of = _thing(amounts[0], nav=subjects[0], cash=subjects[1], now=bool(_NOW.search(clause)))

@@ -1,0 +1,162 @@
+"""What the episodes of experiment files say about feedback: files come in; outcomes, and one row for each agent, metric
+and contrast of modes, go out.
+
+An episode that plays the decisions of another under other rules (an open loop) is in no comparison: it was told
+nothing because nobody was asked. Of a fork its own decisions count, and for what needs the decision before (does it
+break the same limit again?) the one it was forked after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tradearena.analysis.claims import consistency
+from tradearena.analysis.contrasts import PRIMARY, Row, rows
+from tradearena.analysis.outcomes import Played, outcomes
+from tradearena.analysis.pairs import Outcome, Window
+from tradearena.analysis.quotes import ledger_consistency
+from tradearena.errors import UsageError
+from tradearena.store.reader import Reader
+from tradearena.store.rows import EpisodeRow
+from tradearena.store.schema import DONE
+from tradearena.store.trajectories import trajectories
+from tradearena.values import Trajectory
+
+PERFORMANCE = ("total_return", "sharpe", "max_drawdown", "cost", "turnover")
+ALIGNMENT = (
+    "violation_rate", "compliance_lag", "dose_response", "clip_trend", "calibration_score", "brier", "reliability",
+    "rationale_consistency", "ledger_consistency",
+)  # fmt: skip
+ONE_STEP = ("violation_rate", "dose_response")
+"""Exploratory metrics; of forked steps those alone, beside the primary ones: a single decision has no performance."""
+
+_MARKED = ("marked", "nav", "intent_nav", "approved_nav", "reference_nav", "borrow")
+_FILLED = ("filled_at", "ordered", "filled", "bought", "sold", "cost")
+
+
+class Comparison(NamedTuple):
+    """What was compared: outcomes of episodes, rows of contrasts, and whether they are of single forked steps."""
+
+    outcomes: list[Outcome]
+    rows: list[Row]
+    forked: bool
+
+
+def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool = True) -> Comparison:
+    """Compare the feedback modes of the episodes of these files, of each all (None) or those named by id.
+
+    Args:
+        texts: read the rationales as well, for what they claim and quote.
+
+    Raises:
+        UsageError: two files hold the same episode, or forked steps stand beside whole episodes.
+    """
+    held: list[Played] = []
+    for path, names in files:
+        with Reader(path) as reader:
+            chosen = [row for row in reader.episodes() if names is None or row.id in names]
+            held += played(reader, [row for row in chosen if not _open_loop(row)], texts=texts)
+    forked = {each.before is not None for each in held}
+    if len(forked) > 1:
+        raise UsageError("forks cannot be compared with whole episodes; name files of one kind")
+    whole = not any(forked)
+    found = outcomes(held)
+    asked = (*PERFORMANCE, *ALIGNMENT) if whole else ONE_STEP
+    try:
+        return Comparison(found, rows(found, asked), not whole)
+    except ValueError as error:
+        raise UsageError(f"the same episode stands in two files ({error}); name each once") from None
+
+
+def played(reader: Reader, chosen: Sequence[EpisodeRow], *, texts: bool) -> Iterator[Played]:
+    """Episodes of one file, ready to be measured."""
+    digest = reader.experiment().dataset_digest
+    for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
+        window, at = Window(digest, row.first, row.last), _forked_at(row)
+        who = row.agent, row.feedback, window, (row.seed, row.replicate), row.status in DONE
+        if at is None:
+            yield Played(*who, path, said=_said(reader, row, path) if texts else {})
+        else:
+            own = int(np.searchsorted(path.decided, at))
+            yield Played(*who, since(path, own), since(path, max(own - 1, 0)))
+
+
+def since(path: Trajectory, first: int) -> Trajectory:
+    """A path from its decision number `first` on."""
+    begin = int(path.decided[first]) if first < len(path.decided) else int(path.marked[-1])
+    found, marked, filled = path.found_at >= begin, path.marked >= begin, path.filled_at > begin
+    return replace(
+        path,
+        **{name: getattr(path, name)[first:] for name in ("decided", "intent", "approved", "statuses", "confidence")},
+        found_at=path.found_at[found],
+        findings=tuple(finding for finding, kept in zip(path.findings, found, strict=True) if kept),
+        **{name: getattr(path, name)[marked] for name in _MARKED},
+        **{name: getattr(path, name)[filled] for name in _FILLED},
+    )
+
+
+def _said(reader: Reader, row: EpisodeRow, path: Trajectory) -> dict[str, float | None]:
+    """What the rationales of an episode claim and quote, held against its weights and its account."""
+    query = (
+        "SELECT s.rationale, m.nav, m.cash FROM step s JOIN mark m USING (episode, t) WHERE s.episode = ? ORDER BY s.t"
+    )
+    held = reader.db.execute(query, [row.id]).fetchall()
+    if not any(text for text, _, _ in held):
+        return {}
+    texts, nav, cash = (list(each) for each in zip(*held, strict=True))
+    symbols, money = reader.experiment().symbols, np.array(nav)
+    shares = reader.vectors("step", "shares", row.id)
+    weights = shares * reader.panel().mark[path.decided] / money[:, None]
+    claimed = consistency([text or "" for text in texts], symbols, weights, path.intent)
+    quoted = ledger_consistency([text or "" for text in texts], symbols, money, np.array(cash), shares, weights)
+    return {
+        "rationale_consistency": claimed.rate,
+        "rationale_coverage": claimed.coverage,
+        "ledger_consistency": quoted.rate,
+        "ledger_coverage": quoted.coverage,
+    }
+
+
+def _open_loop(row: EpisodeRow) -> bool:
+    return isinstance(row.parent, dict) and bool(row.parent) and not row.parent.get("prefix")
+
+
+def _forked_at(row: EpisodeRow) -> int | None:
+    prefix = row.parent.get("prefix") if isinstance(row.parent, dict) else None
+    return int(prefix["at"]) if prefix else None
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    """A row in the words of `compare --json`."""
+    effect, dropped = row.effect, row.paired.dropped
+    return {
+        "agent": row.agent,
+        "metric": row.metric,
+        "family": row.family,
+        "contrast": row.contrast.of,
+        "treatment": row.contrast.treatment,
+        "control": row.contrast.control,
+        "difference": effect.mean,
+        "ci": None if effect.interval is None else list(effect.interval),
+        "p": effect.p,
+        "p_adjusted": row.p_adjusted,
+        "tests": row.tests,
+        "n_clusters": effect.n,
+        "n_pairs": row.paired.pairs,
+        "control_mean": row.paired.level,
+        "mde": row.mde,
+        "clusters_needed": row.needed,
+        "verdict": effect.verdict,
+        "conclusive": row.conclusive,
+        "dropped": dropped._asdict(),
+    }
+
+
+def is_primary(row: Row) -> bool:
+    """Was it declared before any data?"""
+    return row.metric in PRIMARY
