@@ -15,7 +15,7 @@ from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
 from tradearena.risk.nearest import Ball, Problem
 from tradearena.risk.trail import SILENT
-from tradearena.values import TOLERANCE, Finding
+from tradearena.values import Finding
 
 # ---------------------------------------------------------------------- by hand
 
@@ -216,4 +216,5 @@ def test_it_is_never_farther_than_one_rule_after_the_other(case):
     rules = LimitSet(state, limits)
     wish = rules.free(decision.target)
     nearest, clipped = (MAPS[method](rules, wish, SILENT) for method in ("projection", "sequential"))
-    assert np.linalg.norm(nearest - wish) <= np.linalg.norm(clipped - wish) + 2 * TOLERANCE
+    # Where pins leave no room for risk the sequence leaves what rounding makes of a variance of 0: the root of 1e-17.
+    assert np.linalg.norm(nearest - wish) <= np.linalg.norm(clipped - wish) + 1e-7
