@@ -30,9 +30,9 @@ GAP = 1e-10
 """Largest duality gap of an answer, where |x|² is scaled to 1. Half the squared distance from the best is at most
 that."""
 
-NEAR = 1e-12
-"""Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it. Ten
-times and a hundred times this where the solver finds no end: a wish of 1e-12 is no wider than its tolerance."""
+SLACK = 1e-10
+"""Up to this a limit of a sum counts as met, and a size as on its bound; of a wish above 1, up to this part of it. The
+solver is asked for a hundredth, and for more only where it finds no end: a wish of 1e-12 is no wider than that."""
 
 EXACT = {"eps_prox": 0.0, "cycle_tol": PATIENCE}
 """Nothing is added to the problem, and the solver gives up late."""
@@ -108,6 +108,11 @@ class Problem(NamedTuple):
     room: Array
     ball: Ball | None
 
+    @property
+    def slack(self) -> float:
+        """What counts as nothing here."""
+        return SLACK * max(1.0, float(np.maximum.reduce(self.x)))
+
     def met(self) -> bool:
         """Is the wish within every limit?"""
         calm = self.ball is None or self.ball.risk(self.x) <= self.ball.calm + TOLERANCE
@@ -135,8 +140,10 @@ class Problem(NamedTuple):
                 risk = np.where(sizes < self.top, sizes - self.x + prices.dot(self.A), 0.0)
         pushes = np.vstack((self.A * -prices[:, None], risk))
         bounds = sizes - self.x - np.add.reduce(pushes)
-        gap += float(np.where(bounds > 0, sizes, sizes - self.top).dot(bounds))
-        gap += float(prices.dot(np.abs(self.room - self.A.dot(sizes))))
+        # How far sizes are from the bound, and sums from the limit, that has a price: they should be on it.
+        off = np.maximum(np.where(bounds > 0, sizes, self.top - sizes) - self.slack, 0.0)
+        apart = np.maximum(np.abs(self.room - self.A.dot(sizes)) - self.slack, 0.0)
+        gap += float(np.abs(bounds).dot(off)) + float(prices.dot(apart))
         if not gap <= GAP * max(float(self.x.dot(self.x)), TOLERANCE):
             raise self._unproven()
         bounds[(sizes > 0) & (sizes < self.top)] = 0.0
@@ -157,10 +164,9 @@ class Problem(NamedTuple):
             f = mu * self.ball.q - self.x
         upper, lower, kinds = np.concatenate((self.top, self.room)), np.zeros(n + K), np.zeros(n + K, dtype=np.intc)
         lower[n:] = -np.inf
-        scale = max(1.0, float(np.maximum.reduce(self.x)))
-        for near in (NEAR * scale, 10 * NEAR * scale, 100 * NEAR * scale):
+        for near in (0.01 * self.slack, 0.1 * self.slack, self.slack):
             found, _, flag, detail = daqp.solve(
-                H, f, self.A, upper, lower, kinds, primal_tol=near, dual_tol=NEAR * scale, **EXACT
+                H, f, self.A, upper, lower, kinds, primal_tol=near, dual_tol=0.01 * self.slack, **EXACT
             )
             if flag == OPTIMAL:
                 sizes = np.where(found > near, found, 0.0)
@@ -173,7 +179,7 @@ class Problem(NamedTuple):
         one. Sizes without a price come in: they are too risky."""
         steep = ball.pull(sizes)
         scale = float(steep.dot(steep)) / float(sizes.dot(steep))
-        floor = FLOOR / max(1.0, float(np.maximum.reduce(self.x)))
+        floor = FLOOR * SLACK / self.slack
         low, high, calm = 0.0, 1.0, ball.calm
         below, above = math.sqrt(ball.c) - calm, ball.risk(sizes) - calm
         prices, mu, side = np.zeros(len(self.A)), 0.0, 0
