@@ -3,9 +3,9 @@
     python benchmarks/reading.py                   20 answers of each during a run, a process each, about a minute
     python benchmarks/reading.py --answers 50
 
-A run on `intraday-51` (51 symbols) decides 30 times a second, and begins again in a new file when it is through.
-Meanwhile each verb is typed in turn, in a process of its own. Of the time that takes, most is Python that starts; `idle`
-is the same verb once nobody writes. Every answer must come, or the script ends with an error.
+A run on `intraday-51` (51 symbols) decides 30 times a second, and begins again in a new file when it is done.
+Meanwhile each verb is typed in turn, in a process of its own. Of the time that takes, most is Python that starts;
+`idle` is the same verb once nobody writes. Every answer must come, or the script ends with an error.
 """
 
 from __future__ import annotations
