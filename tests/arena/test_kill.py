@@ -244,7 +244,9 @@ def test_two_runs_of_one_file_do_not_mix_and_the_root_hash_depends_on_no_environ
     first = start(fresh, PYTHONHASHSEED="4711", TZ="Asia/Tokyo", LC_ALL="C")
     while not (fresh / "mine.duckdb").exists():
         time.sleep(0.05)
+    first.send_signal(signal.SIGSTOP)  # else it may be through before the other has begun
     code, out, _ = finish(start(fresh))
+    first.send_signal(signal.SIGCONT)
     assert code == 1
     assert "another run is writing this file" in json.loads(out)["error"]
     code, out, err = finish(first)
