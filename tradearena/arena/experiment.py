@@ -24,6 +24,7 @@ from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.committer import Committer
 from tradearena.store.reader import Reader
+from tradearena.store.recovery import mend
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
 from tradearena.store.writer import Writer
@@ -75,6 +76,7 @@ def run(
     progress: Progress = lambda _standing: False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> Outcome:
     """Run what the plan asks for and the file lacks.
 
@@ -88,6 +90,7 @@ def run(
         progress: told of every decision; may stop the run.
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
+        warn: told what was lost of a damaged file, before the run goes on from the rest.
 
     Raises:
         UsageError: a window holds no decision.
@@ -101,6 +104,8 @@ def run(
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
         writer = Writer(path, clock)
         if path.exists():
+            if loss := mend(path):
+                warn(loss)
             ids, due = _due(path, plan, again=again)
         else:
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())

@@ -88,6 +88,7 @@ def perform(
     """Run what the options ask for and the file lacks."""
     from contextlib import redirect_stdout
     from datetime import UTC
+    from functools import partial
 
     from tradearena.arena import experiment
 
@@ -97,7 +98,8 @@ def perform(
             typer.echo(f"warning: {warning}", err=True)
         path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
         board = means.board(asked.home)
-        return plan, experiment.run(plan, path, again=again, concurrency=concurrency, board=board, progress=watch)
+        run = partial(experiment.run, again=again, concurrency=concurrency, board=board, progress=watch)
+        return plan, run(plan, path, warn=lambda loss: typer.echo(f"warning: {loss}", err=True))
 
 
 def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:
