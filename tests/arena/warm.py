@@ -19,7 +19,7 @@ from tradearena.cli import main
 if sys.argv[1] == "litellm":
     from tradearena.agents import gateway
     gateway.load()
-
+print("ready", flush=True)
 for line in sys.stdin:
     before, arguments, out = json.loads(line)
     child = os.fork()
@@ -64,6 +64,7 @@ class Warm:
         )  # fmt: skip
 
     def __enter__(self):
+        assert self.process.stdout.readline() == "ready\n"
         return self
 
     def __exit__(self, *_):

@@ -102,10 +102,10 @@ def run(
     if not path.exists():
         _check(plan.candidates, board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
+        if loss := mend(path):
+            warn(loss)
         writer = Writer(path, clock)
         if path.exists():
-            if loss := mend(path):
-                warn(loss)
             ids, due = _due(path, plan, again=again)
         else:
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())

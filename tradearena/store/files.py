@@ -147,6 +147,7 @@ def patiently(attempt: Callable[[], T]) -> T:
 
 
 _HELD = ("Could not set lock", "Unique file handle conflict")
+GONE = "is gone: it was moved or removed during the run; bring it back, or run the same command to begin anew"
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 _DAMAGED = ("Corrupt", "Could not read enough bytes")
 
@@ -164,6 +165,8 @@ def explain(path: Path, error: Exception) -> str:
         return f"{path}: another process holds this file open; close it there, then run the same command again"
     if any(sign in said for sign in _FULL):
         return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
+    if any(sign in said for sign in ("No such file", "Not a directory")) and not path.exists():
+        return f"{path}: {GONE}"
     if of_log(error):
         return _damaged(path, Log(path).standing().loss() or first)
     if "not a valid DuckDB" in said:

@@ -18,23 +18,28 @@ SHOWN = 4
 
 def mend(path: Path) -> str | None:
     """Cut a damaged log after the last commit that can be read, so that a run can go on from there; says what was lost
-    and what is kept, or None where nothing is damaged. For the one process that writes the file.
+    and what is kept, or None where nothing is damaged. A log whose file is gone is put aside: it would be taken for
+    that of the next file of this name. For the one process that writes the file.
 
     Raises:
         StoreError: the file cannot be read or written, or is damaged itself.
     """
     log = Log(path)
     try:
-        found = log.standing()
-        if found.sound and _opens(path):
+        if not path.exists():
+            return _without_its_file(log)
+        opens, found = _opens(path), log.standing()
+        if opens and found.sound:
+            if not log.file.exists():
+                log.folded()  # the run before was killed ahead of this
             return None
-        whole = log.file.read_bytes() if log.file.exists() else b""
-        kept_as = _put_aside(log, whole)
+        whole, kept_as = log.file.read_bytes() if log.file.exists() else b"", _aside(log)
+        _write(kept_as, whole)
         ends = [each.length for each in found.kept] if found.kept or found.lost else ends_of(whole)
         for end in (*reversed(ends), 0):
             if end and not found.kept and not log.consistent(whole[:end]):
                 continue
-            _cut(log, whole[:end])
+            _write(log.file, whole[:end])
             log.keep([each for each in found.kept if each.length <= end])
             if end == 0 or _opens(path):
                 break
@@ -44,10 +49,19 @@ def mend(path: Path) -> str | None:
     loss = found.loss() or (
         f"{gone} of {len(ends)} commits in it cannot be read" if gone else "no whole commit is lost"
     )
-    aside = f"; what was there is kept as {kept_as.name}" if kept_as else ""
+    aside = f"; what was there is kept as {kept_as.name}" if whole else ""
     return (
         f"{path}: its write-ahead log was damaged: {loss}; on file are {_on_file(path)}; the rest is made again{aside}"
     )
+
+
+def _without_its_file(log: Log) -> str | None:
+    """A log whose file is gone, out of the way."""
+    if not log.file.exists():
+        return None
+    kept_as = _aside(log)
+    os.rename(log.file, kept_as)
+    return f"{log.path}: is gone, and its write-ahead log alone is no file; the log is kept as {kept_as.name}"
 
 
 def _opens(path: Path) -> bool:
@@ -68,32 +82,25 @@ def _opens(path: Path) -> bool:
     return True
 
 
-def _put_aside(log: Log, whole: bytes) -> Path | None:
-    """A copy of a damaged log, under a name that is free."""
-    if not whole:
-        return None
+def _aside(log: Log) -> Path:
+    """A name for a log that is put aside: one that is free."""
     number, name = 1, f"{log.file.name}.damaged"
-    while (copy := log.file.with_name(name if number == 1 else f"{name}-{number}")).exists():
+    while (path := log.file.with_name(name if number == 1 else f"{name}-{number}")).exists():
         number += 1
-    _write(copy, whole)
-    return copy
-
-
-def _cut(log: Log, kept: bytes) -> None:
-    """Let this be all that is in the log, at once."""
-    if not kept:
-        log.file.unlink(missing_ok=True)
-        return
-    aside = log.file.with_name(f"{log.file.name}.new")
-    _write(aside, kept)
-    os.replace(aside, log.file)
+    return path
 
 
 def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+    """All of it at once; nothing is no file."""
+    if not content:
+        path.unlink(missing_ok=True)
+        return
+    aside = path.with_name(f"{path.name}.new")
+    with aside.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    os.replace(aside, path)
 
 
 def _on_file(path: Path) -> str:
