@@ -86,6 +86,7 @@ class Kills:
 
     def __init__(self, warm, typed, seed, server=None):
         self.warm, self.typed, self.server, self.dice = warm, typed, server, random.Random(seed)
+        self.seed = seed
         self.kinds: Counter[str] = Counter()
         self.lost = self.files = 0
         began = time.monotonic()
@@ -107,7 +108,10 @@ class Kills:
         left = 1 - sum(map(len, self.before.links.values())) / sum(map(len, self.calm.links.values()))
         self.warm.start(*self.typed, "--out", self.path.name, before=place)
         if not place:
-            time.sleep(self.dice.uniform(0.0, 1.1) * (self.length * left + 0.1))
+            begins = not self.before.status and self.dice.random() < 0.4
+            time.sleep(
+                self.dice.uniform(0.0, 0.3) if begins else self.dice.uniform(0.0, 1.1) * (self.length * left + 0.1)
+            )
             self.warm.kill()
         ended = self.warm.end()
         assert ended.code in (-signal.SIGKILL, 0), ended.err
@@ -211,27 +215,26 @@ def disturbed(kills, moments, places):
     kills.end()
     said = ", ".join(f"{count} {where}" for where, count in sorted(kills.kinds.items()))
     lost = f"; {kills.lost} requests lost in all" if kills.server else ""
-    print(f"{moments} kills at random moments, {places} at chosen places of {kills.files} files: {said}{lost}")
+    how = f"{moments} kills at random moments, {places} at chosen places, {kills.files} files"
+    print(f"seed {kills.seed}: {how}: {said}{lost}")
 
 
 def sizes(few, many):
     """Seed, steps, kills at random moments and at chosen places: daily, and in full."""
     full = pytest.param(2, many, 50, 12, marks=pytest.mark.slow, id="full")
-    return pytest.mark.parametrize(("seed", "steps", "moments", "places"), [pytest.param(1, few, 2, 1, id="few"), full])
+    return pytest.mark.parametrize(("seed", "steps", "moments", "places"), [pytest.param(1, few, 1, 1, id="few"), full])
 
 
-@sizes(20, 40)
+@sizes(15, 40)
 def test_a_scripted_comparison_that_is_killed_ends_as_if_nothing_had_happened(tmp_path, seed, steps, moments, places):
     (tmp_path / "waiting_agent.py").write_text(WAITING)
     with Warm(tmp_path) as warm:
-        print(f"seed {seed}")
         disturbed(Kills(warm, (*SCRIPTED, str(steps)), seed), moments, places)
 
 
-@sizes(3, 12)
+@sizes(2, 12)
 def test_a_comparison_that_asks_a_model_and_is_killed_pays_for_nothing_twice(tmp_path, seed, steps, moments, places):
     with ChatServer(replies) as server:
         address = {"OPENAI_API_BASE": server.url, "OPENAI_API_KEY": "sk-none"}
         with Warm(tmp_path, litellm=True, **address) as warm:
-            print(f"seed {seed}")
             disturbed(Kills(warm, (*ASKING, str(steps)), seed, server), moments, places)
