@@ -159,45 +159,6 @@ def test_half_a_file_says_that_it_is_damaged(copy):
     assert "the file is damaged (" in complaint(copy)
 
 
-@pytest.fixture
-def logged(tmp_path, steps_of, write):
-    """A file of a run that was cut: its newest steps are in the write-ahead log."""
-    path = tmp_path / "mine.duckdb"
-    write(path, steps_of(3), tick=1.0, until=5)
-    return path, path.with_name("mine.duckdb.wal")
-
-
-def test_steps_in_the_log_are_read_without_the_log_being_touched(logged):
-    path, log = logged
-    before = log.read_bytes()
-    with Reader(path) as reader:
-        assert len(reader.recorded("e1").hashes) == 5
-    assert log.read_bytes() == before
-
-
-@pytest.mark.parametrize("place", [0.05, 0.3, 0.6, 0.95])
-def test_a_damaged_log_says_what_is_lost_and_how_to_go_on(logged, place):
-    path, log = logged
-    damaged = bytearray(log.read_bytes())
-    damaged[int(len(damaged) * place)] ^= 0xFF
-    log.write_bytes(damaged)
-    said = complaint(path)
-    assert "its write-ahead log is damaged, the newest steps are in it" in said
-    assert "move mine.duckdb.wal away" in said
-    log.rename(log.with_suffix(".away"))
-    with Reader(path) as reader:  # as it advises
-        assert reader.experiment().id == "abc"
-
-
-def test_a_damaged_log_stops_a_run_as_well(logged, steps_of, write):
-    path, log = logged
-    damaged = bytearray(log.read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    log.write_bytes(damaged)
-    with pytest.raises(StoreError, match="its write-ahead log is damaged"):
-        write(path, steps_of(4), name="e2")
-
-
 # ---------------------------------------------------------------------- places that cannot be written
 
 

@@ -26,6 +26,7 @@ from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.committer import Committer
 from tradearena.store.reader import Reader
+from tradearena.store.recovery import mend
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
 from tradearena.store.signature import Signer
@@ -82,6 +83,7 @@ def run(
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     held: files.Held = lambda _waited: True,
+    warn: Callable[[str], None] = lambda _sentence: None,
 ) -> Outcome:
     """Run what the plan asks for and the file lacks.
 
@@ -97,6 +99,7 @@ def run(
         clock: seconds; says when a group of steps is committed.
         now: for the times on record.
         held: asked while another process holds the file, with the seconds waited so far: wait longer, or fail?
+        warn: told what was lost of a damaged file, before the run goes on from the rest.
 
     Raises:
         UsageError: a window holds no decision.
@@ -108,6 +111,8 @@ def run(
     if not path.exists():
         _check((each.candidate for each in planned), board)
     with files.writing(path), threadpool_limits(limits=1, user_api="blas"):
+        if loss := mend(path):
+            warn(loss)
         writer = Writer(path, clock, held)
         if path.exists():
             ids, due = _due(path, plan, again=again)

@@ -126,7 +126,7 @@ def carry_out(
         board = means.board(home)
         outcome = experiment.run(
             programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch,
-            held=watch.held,
+            held=watch.held, warn=lambda loss: typer.echo(f"warning: {loss}", err=True),
         )  # fmt: skip
     if signer is not None and not quiet:
         from tradearena.store.signature import fingerprint

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from tradearena import rooms
 from tradearena.errors import StoreError, UnknownName, UsageError
+from tradearena.store.log import Log
 
 _HARDENED = {
     "enable_external_access": "false",
@@ -87,11 +88,18 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
     view stored in it can pass for a function or a table of ours.
 
     Raises:
-        StoreError: it cannot be opened: held by another process, no DuckDB file, damaged, no permission.
+        StoreError: it cannot be opened: held by another process, no DuckDB file, damaged, no permission; or what was
+            committed to its log cannot be read.
     """
     if not path.is_file():
         raise StoreError(f"{path}: no such file")
-    return _attached(path, path)
+    db = _attached(path, path)
+    try:
+        check(path)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _attached(place: Path, path: Path) -> duckdb.DuckDBPyConnection:
@@ -102,6 +110,20 @@ def _attached(place: Path, path: Path) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         db.close()
         raise StoreError(explain(path, error)) from error
+
+
+def check(path: Path) -> None:
+    """Is all that was committed to the log of a file still in it? DuckDB would open the file without the rest.
+
+    Raises:
+        StoreError: it is not.
+    """
+    try:
+        found = Log(path).standing()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if not found.sound:
+        raise StoreError(_damaged(path, found.loss() or "its entries do not lead to its end"))
 
 
 def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -161,6 +183,7 @@ def patiently(attempt: Callable[[], T], held: Held = for_a_while) -> T:
 
 
 _HELD = ("Could not set lock", "Unique file handle conflict")
+GONE = "is gone: it was moved or removed during the run; bring it back, or run the same command to begin anew"
 _FULL = ("No space left", "File too large", "Disk quota exceeded")
 _DAMAGED = ("Corrupt", "Could not read enough bytes")
 
@@ -183,16 +206,28 @@ def explain(path: Path, error: Exception) -> str:
         return f"{path}: another process holds this file open; close it there, then run the same command again"
     if is_full(error):
         return f"{path}: the disk is full; make room and run the same command again: what was committed is kept"
-    if "replaying WAL" in said:
-        return (
-            f"{path}: its write-ahead log is damaged, the newest steps are in it ({first}); move {path.name}.wal away "
-            "to open the file as of its last checkpoint, then run the same command to make the rest again"
-        )
+    if any(sign in said for sign in ("No such file", "Not a directory")) and not path.exists():
+        return f"{path}: {GONE}"
+    if of_log(error):
+        return _damaged(path, Log(path).standing().loss() or first)
     if "not a valid DuckDB" in said:
         return f"{path}: not a DuckDB file"
     if any(sign in said for sign in _DAMAGED):
         return f"{path}: the file is damaged ({first}); move it away, and run the same command to make it again"
     return f"{path}: {first}"
+
+
+def of_log(error: Exception) -> bool:
+    """Is it the write-ahead log that DuckDB could not read?"""
+    return any(sign in str(error) for sign in ("replaying WAL", "This WAL was created"))
+
+
+def _damaged(path: Path, loss: str) -> str:
+    return (
+        f"{path}: its write-ahead log is damaged, the newest steps are in it ({loss}); run the same command again to "
+        f"keep what can be read and make the rest again, or move {path.name}.wal* away to read the file as of its last "
+        "checkpoint"
+    )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tradearena.errors import StoreError
 from tradearena.panel import Panel
 from tradearena.store import files
 from tradearena.store.columns import Buffers, Rows, Values, buffers, count, joined, listed
+from tradearena.store.log import Log
 from tradearena.store.recorder import Pending, Recorder
 from tradearena.store.schema import TABLES, Column, migrate
 from tradearena.store.seal import closed, rows_of, setup_of
@@ -58,6 +59,8 @@ class Writer:
         self.path, self.clock, self.held, self.hurry = path, clock, held, False
         self._aside = path.with_name(f"{path.name}.new")
         self._db = files.confined([path, self._aside])
+        self._log = Log(path)
+        self._file: tuple[int, int] | None = None
         self._recorders: dict[str, Recorder] = {}
         self._begun: list[dict[str, Any]] = []
         self._ended: dict[str, tuple[dict[str, Any], bool]] = {}
@@ -185,6 +188,8 @@ class Writer:
         self._failed = True
         with _transaction(db):
             self._write(db, batch)
+        counts = [sum(rows[table][1] for _, rows in batch.kept if table in rows) for table in ("step", "call")]
+        self._log.committed(*counts)
         self._taken, self._failed = None, False
         self._logged += 1
 
@@ -192,6 +197,7 @@ class Writer:
         """Fold the write-ahead log into the file."""
         self._failed = True
         db.execute("CHECKPOINT")
+        self._log.folded()
         self._logged, self._failed = 0, False
 
     def _write(self, db: duckdb.DuckDBPyConnection, batch: Batch) -> None:
@@ -234,6 +240,8 @@ class Writer:
             StoreError: the file cannot be written; what was committed before stays.
         """
         db = self._db
+        if path is None:
+            self._stand()
         try:
             files.patiently(lambda: db.execute(f"ATTACH '{files.quoted(path or self.path)}' AS file"), self._waits_on)
             try:
@@ -250,12 +258,36 @@ class Writer:
     def _waits_on(self, waited: float) -> bool:
         return files.for_a_while(waited) or (not self.hurry and self.held(waited))
 
+    def _stand(self) -> None:
+        """Is the file still there, the same one, and with all that was committed? DuckDB would make an empty one, or go
+        on with what it finds.
+
+        Raises:
+            StoreError: it is not.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            said = (
+                "is gone: it was moved or removed during the run; bring it back, or run the same command to begin anew"
+            )
+            raise StoreError(f"{self.path}: {said}") from None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from None
+        here = found.st_dev, found.st_ino
+        if self._file not in (None, here):
+            said = "another file took its place during the run; nothing was written to it"
+            raise StoreError(f"{self.path}: {said}; run the same command again")
+        self._file = here
+        files.check(self.path)
+
     @contextmanager
     def _replacement(self) -> Iterator[None]:
         """What is written aside takes the file's place at once, or leaves no trace."""
         try:
             yield
             os.replace(self._aside, self.path)
+            self._file = None
         finally:
             self._clear()
 
