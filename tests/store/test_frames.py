@@ -21,7 +21,8 @@ from tradearena.store.fields import FRAMES, KEY, columns_of
 from tradearena.store.frames import Frames
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
-from tradearena.store.schema import EPISODE_TABLES, SAID
+from tradearena.store.schema import EPISODE_TABLES
+from tradearena.store.views import SAID
 from tradearena.store.writer import Writer
 
 DTYPES = {

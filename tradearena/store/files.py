@@ -120,10 +120,18 @@ def check(path: Path) -> None:
     """
     try:
         found = Log(path).standing()
+    except FileNotFoundError:
+        raise gone(path) from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not found.sound:
         raise StoreError(_damaged(path, found.loss() or "its entries do not lead to its end"))
+
+
+def gone(path: Path) -> StoreError:
+    """What is said of a file that was there a moment ago."""
+    said = "is gone: it was moved or removed during the run; bring it back, or run the same command to begin anew"
+    return StoreError(f"{path}: {said}")
 
 
 def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -268,10 +268,7 @@ class Writer:
         try:
             found = self.path.stat()
         except FileNotFoundError:
-            said = (
-                "is gone: it was moved or removed during the run; bring it back, or run the same command to begin anew"
-            )
-            raise StoreError(f"{self.path}: {said}") from None
+            raise files.gone(self.path) from None
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be read: {error.strerror or error}") from None
         here = found.st_dev, found.st_ino
