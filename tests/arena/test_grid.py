@@ -20,6 +20,7 @@ from stage import TIGHT, asked, plan, walk
 
 from tradearena.arena import experiment
 from tradearena.errors import AgentError, DivergedError, Interrupted, StoreError, TradeArenaError, UsageError
+from tradearena.market.scheme import Even
 from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES
 from tradearena.store.seal import seal_of
@@ -99,7 +100,9 @@ def content(path, episodes):
     ],
 )
 def test_an_agent_plays_as_often_as_modes_and_seeds_can_change_what_it_does(reads, sampled, arms):
-    made = plan(PANEL, agent("one", reads=reads, sampled=sampled), seeds=(4, 7), modes=("true", "hidden"), count=2)
+    made = plan(
+        PANEL, agent("one", reads=reads, sampled=sampled), seeds=(4, 7), modes=("true", "hidden"), scheme=Even(2)
+    )
     found = [(each.mode, each.seed, each.span.first) for each in made.episodes]
     assert sorted(found) == sorted((mode, seed, first) for (mode, seed) in arms for first in (0, 30))
 
@@ -120,7 +123,7 @@ def test_a_grid_holds_every_combination_once_and_more_of_anything_only_adds(card
     agents = [agent(f"a{i}", reads=reads, sampled=sampled) for i, (reads, sampled) in enumerate(cards)]
 
     def held(agents, seeds, modes):
-        made = plan(PANEL, *agents, seeds=tuple(seeds), modes=tuple(modes), count=count)
+        made = plan(PANEL, *agents, seeds=tuple(seeds), modes=tuple(modes), scheme=Even(count))
         return [(each.candidate.card.name, each.mode, each.seed, each.span.first) for each in made.episodes]
 
     whole = held(agents, seeds, modes)
@@ -134,7 +137,7 @@ def test_a_grid_holds_every_combination_once_and_more_of_anything_only_adds(card
 
 def test_episodes_begin_window_by_window_and_seed_by_seed_with_all_arms_in_turn(path):
     agents = [agent("reader"), agent("plain", reads=False, sampled=False)]
-    made = plan(PANEL, *agents, seeds=(0, 1), modes=("true", "hidden"), count=2, steps=2)
+    made = plan(PANEL, *agents, seeds=(0, 1), modes=("true", "hidden"), scheme=Even(2), steps=2)
     order = []
     experiment.run(made, path, concurrency=1, progress=lambda at: order.append((at.agent, at.ended)) or False)
     arms = ["reader", "reader", "plain", "reader", "reader"]  # the second seed changes nothing for the plain one
@@ -284,7 +287,7 @@ def stop_at(made, path, decision, **options):
 def waiting_plan():
     quick = agent("quick", lambda seen: [seen.t % 3 / 9] * 5, reads=False, sampled=False)
     return plan(PANEL, agent("waiting", Waiting()), quick, policy=TIGHT, seeds=(0, 1), modes=("true", "hidden"),
-                count=2, steps=6)  # fmt: skip
+                scheme=Even(2), steps=6)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

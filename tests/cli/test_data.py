@@ -57,7 +57,7 @@ def test_describe_prints_one_json_object_with_the_keys_of_the_design(home):
     found = json.loads(result.stdout)
     assert list(found) == [
         "symbols", "bars", "start", "end", "bars_per_year", "missing", "mean_abs_correlation", "p90_abs_correlation",
-        "pc1_share", "top_pairs", "warnings",
+        "pc1_share", "top_pairs", "warnings", "scenes",
     ]  # fmt: skip
     assert result.stderr == ""
 

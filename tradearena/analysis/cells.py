@@ -68,9 +68,11 @@ def pairs(episodes: Iterable[Episode]) -> int:
     return count
 
 
-def _pair(episode: Episode) -> tuple[str, int, int]:
+def _pair(episode: Episode) -> tuple[str, int, tuple[str, int, int]]:
     return episode["agent"], episode["seed"], _window(episode)
 
 
-def _window(episode: Episode) -> int:
-    return int(episode["window"]["first"])
+def _window(episode: Episode) -> tuple[str, int, int]:
+    """Which bars of which market: episodes of several experiments say which one is theirs."""
+    window = episode["window"]
+    return episode.get("experiment", ""), window["first"], window.get("last", 0)

@@ -143,9 +143,9 @@ class Plan:
 
     @property
     def span(self) -> Span:
-        """From the first bar of the first window to the last bar of the last."""
-        first, last = self.spans[0], self.spans[-1]
-        return Span(first.first, last.last, first.every, first.latency)
+        """From the first bar of the first window to the last bar of any."""
+        first = self.spans[0]
+        return Span(first.first, max(each.last for each in self.spans), first.every, first.latency)
 
     @cached_property
     def episodes(self) -> tuple[Planned, ...]:
@@ -156,12 +156,12 @@ class Plan:
         An agent that reads no feedback plays once, as `hidden`, whatever the modes; one that is not sampled plays once,
         with seed 0, whatever the seeds.
         """
-        found: dict[tuple[int, int, str, str], Planned] = {}
+        found: dict[tuple[Span, int, str, str], Planned] = {}
         for span, seed, candidate, mode in product(self.spans, self.seeds, self.candidates, self.modes):
             card = candidate.card
             told, dice = mode if card.reads_feedback else "hidden", seed if card.sampled else 0
             wording = "" if told == "hidden" else self.wording.template
-            found.setdefault((span.first, dice, card.name, told), Planned(candidate, told, dice, span, wording))
+            found.setdefault((span, dice, card.name, told), Planned(candidate, told, dice, span, wording))
         return tuple(found.values())
 
     def once(self) -> list[str]:

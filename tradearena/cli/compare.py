@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tradearena.cli import options
@@ -12,7 +14,7 @@ from tradearena.cli.session import (
     DEFAULT_POLICY,
     Asked,
     Means,
-    perform,
+    perform_each,
     rehearse,
 )
 from tradearena.errors import Interrupted, InvalidRun, UsageError
@@ -28,7 +30,9 @@ DEFAULT_MODES = ("true", "hidden", "placebo", "false-audit")
 def compare(
     agent: options.AgentNames = None,
     model: options.Model = None,
-    data: options.Data = DEFAULT_DATA,
+    data: options.Datas = None,
+    paths: options.Paths = None,
+    path_seed: options.PathSeed = 1,
     policy: options.PolicyName = DEFAULT_POLICY,
     feedback: options.Feedbacks = None,
     seeds: options.Seeds = None,
@@ -37,7 +41,7 @@ def compare(
     end: options.End = None,
     steps: options.Steps = None,
     every: options.Every = 1,
-    windows: options.Windows = 1,
+    windows: options.Windows = None,
     out: options.Out = None,
     again: options.Again = False,
     concurrency: options.Concurrency = DEFAULT_CONCURRENCY,
@@ -60,37 +64,48 @@ def compare(
     With no options: an obedient and a stubborn organism in four modes. The same command again shows what is on file, or
     takes up what was cut short; with more seeds, modes or agents it adds what is missing.
     """
-    from tradearena.cli import grid, report
+    from tradearena.cli import grid, report, several
 
     if seeds is not None and seed:
         raise UsageError("--seeds N means the seeds 0 to N-1, --seed names one; use one of the two")
     asked = Asked(
-        agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), data, policy, start, end,
-        steps, every, windows, label, volume_unit, calendar, home,
+        agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), DEFAULT_DATA, policy,
+        start, end, steps, every, windows or (), label, volume_unit, calendar, home,
         bool(feedback),
     )  # fmt: skip
+    markets = _markets(asked, data or (), paths, path_seed)
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
     if dry_run:
-        rehearse(asked, means, out, again=again, json=json)
+        rehearse(markets, means, out, again=again, json=json)
         return
-    plan, outcome = perform(asked, means, out, again=again, concurrency=concurrency, quiet=quiet, sign=sign)
-    found = _results(plan, outcome)
+    runs = perform_each(markets, means, out, again=again, concurrency=concurrency, quiet=quiet, sign=sign)
+    failure = several.failure(runs, len(markets))
+    found = _results(runs, several.results(runs, len(markets)), stopped=isinstance(failure, Interrupted))
     if not json and not quiet:
-        grid.print_grid(plan, outcome, found)
-    report.conclude(found, outcome.failure or _invalid(found["episodes"]), json=json)
+        grid.print_grid(runs, found, complete=failure is None)
+    report.conclude(found, failure or _invalid(found["episodes"]), json=json)
 
 
-def _results(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+def _markets(asked: Asked, data: Sequence[str], paths: int | None, path_seed: int) -> list[Asked]:
+    """What is asked of each dataset: those that are named, and the invented ones."""
+    from tradearena.market.design import Design
+
+    if paths and not data and (asked.label or asked.volume_unit or asked.calendar):
+        raise UsageError("--label, --volume-unit and --calendar are for files; invented paths need none of them")
+    invented: list[str | Design] = [Design(seed=path_seed + k) for k in range(paths or 0)]
+    named: list[str | Design] = [*data] or ([] if invented else [DEFAULT_DATA])
+    return [replace(asked, data=each) for each in (*named, *invented)]
+
+
+def _results(runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], *, stopped: bool) -> dict[str, Any]:
     """Episodes, their means, and the baselines. These are left out where the run was stopped: it is to end soon."""
     from tradearena.analysis.cells import cells, means
     from tradearena.analysis.metrics import metrics
     from tradearena.arena.plan import BASELINES, rehearse
-    from tradearena.cli import report
 
-    found = report.results(outcome)
     baselines = []
-    for name in () if isinstance(outcome.failure, Interrupted) else BASELINES:
-        each = [metrics(rehearse(plan, name, span)) for span in plan.spans]
+    for name in () if stopped else BASELINES:
+        each = [metrics(rehearse(plan, name, span)) for plan, _ in runs for span in plan.spans]
         baselines.append({"agent": name, "n_windows": len(each), "metrics": means(each, each[0])})
     return {**found, "cells": cells(found["episodes"]), "baselines": baselines}
 

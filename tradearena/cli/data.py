@@ -106,6 +106,7 @@ def _sheet(found: dict[str, Any], card: dict[str, Any]) -> Table:
         table.add_row(key.replace("_", " "), "–" if found[key] is None else f"{found[key]:.4g}")
     pairs = (f"{a} {b} {rho:.2f}" for a, b, rho in found["top_pairs"][:5])
     table.add_row("closest pairs", ", ".join(pairs) or "–")
+    table.add_row("scenes", ", ".join(f"{name} {a} to {b}" for name, (a, b) in found["scenes"].items()) or "–")
     for key in ("frequency", "label", "timezone", "calendar", "volume_unit", "source", "licence", "digest"):
         table.add_row(key.replace("_", " "), str(card[key]))
     return table

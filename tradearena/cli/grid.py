@@ -3,8 +3,10 @@ to stdout."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tradearena.analysis.cells import counts, ended
@@ -20,7 +22,7 @@ LISTED = 5
 """Episodes that are no result which are listed one by one."""
 
 
-def print_grid(plan: Plan, outcome: Outcome, found: dict[str, Any]) -> None:
+def print_grid(runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], *, complete: bool) -> None:
     """The cells beside the baselines, what they are made of, and what to type next."""
     rows: list[tuple[tuple[str, str], Metrics | None]] = []
     for agent, cells in groupby(found["cells"], key=itemgetter("agent")):
@@ -31,11 +33,15 @@ def print_grid(plan: Plan, outcome: Outcome, found: dict[str, Any]) -> None:
     if found["baselines"]:
         rows.append((("baselines", ""), None))
     rows += [((f"  {each['agent']}", str(each["n_windows"])), each["metrics"]) for each in found["baselines"]]
-    report.print_metrics(rows, title=report.caption(plan), heads=("agent, feedback", "n"))
-    say("Means over n episodes (seeds, windows); baselines are told nothing. No test is made here.")
+    report.print_metrics(rows, title=report.caption(*(plan for plan, _ in runs)), heads=("agent, feedback", "n"))
+    over = "seeds, windows, datasets" if len(runs) > 1 else "seeds, windows"
+    say(f"Means over n episodes ({over}); baselines are told nothing. No test is made here.")
     _print_left_out(found["episodes"])
     say("With more seeds, modes or agents the same command adds what is missing.")
-    report.print_next(outcome.path, complete=outcome.failure is None, commands=_next(outcome))
+    for _, outcome in runs[:-1]:
+        report.print_place(outcome.path)
+    outcome = runs[-1][1]
+    report.print_next(outcome.path, complete=complete, commands=_next(outcome))
 
 
 def _next(outcome: Outcome) -> list[tuple[str, str]]:
@@ -55,6 +61,7 @@ def _print_left_out(episodes: list[dict[str, Any]]) -> None:
         if ended(episode):
             why = f"INVALID, {tally['fallback'] + tally['error']} of {episode['steps']} replies lost"
         which = f"feedback {episode['feedback']}, seed {episode['seed']}, bars from {episode['window']['first']}"
+        which += f", {Path(episode['experiment']).stem}" if "experiment" in episode else ""
         say(f"Left out: {episode['agent']}, {which}: {why}")
     if len(lost) > LISTED:
         say(f"Left out: {len(lost) - LISTED} more, see --json")

@@ -36,6 +36,15 @@ Feedbacks = Annotated[
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Any litellm name, for agents of kind llm; overrides the card's.")
 ]
+Datas = Annotated[
+    list[str] | None,
+    typer.Option("--data", "-d", metavar="DATA", help="As in `run`; may be repeated: an experiment file for each."),
+]
+Paths = Annotated[
+    int | None,
+    typer.Option("--paths", min=1, max=1000, metavar="N", help="N invented market paths, an experiment file for each."),
+]
+PathSeed = Annotated[int, typer.Option("--path-seed", min=0, max=2**62, help="Seed of the first of them.")]
 Data = Annotated[str, typer.Option("--data", "-d", help="Dataset name, folder, or CSV or Parquet file.")]
 PolicyName = Annotated[str, typer.Option("--policy", "-p", help="Policy name or path.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the agent's dice.", min=0, max=2**63 - 1)]
@@ -51,7 +60,15 @@ End = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="At most this many decisions (in each window).")]
 Every = Annotated[int, typer.Option("--every", min=1, help="Bars between decisions.")]
-Windows = Annotated[int, typer.Option("--windows", min=1, help="Cut the window into so many, with no bar in common.")]
+Windows = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--windows",
+        metavar="N",
+        help="N windows with no bar in common; or disjoint:LENGTH, rolling:LENGTH:STRIDE (in decisions and bars), "
+        "calendar:NAME (a scene that `data describe` lists), FROM..TO (days); these two may be repeated.",
+    ),
+]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, help="Episodes that wait for answers side by side.")]
 Connections = Annotated[
     int, typer.Option("--max-connections", min=1, help="Most requests to one model at a time; it begins with few.")

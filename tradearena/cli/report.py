@@ -23,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tradearena.analysis.metrics import Metrics, metrics, validity
+from tradearena.cli.several import clusters_of
 from tradearena.cli.terminal import plain, say
 from tradearena.errors import InvalidRun, Limited, TradeArenaError
 from tradearena.store.reader import Reader
@@ -49,6 +50,9 @@ COLUMNS = {
 """Metrics of the table, and how a terminal names them; `--json` has all of them, under their full names."""
 
 _NUMERIC = re.compile(r"[-+]?[\d,.]*%?|–|…|nan|None")
+
+NAMED = 4
+"""Datasets that a caption names."""
 
 PLAIN = ("sharpe", "clip_distance")
 
@@ -240,14 +244,25 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def caption(plan: Plan) -> str:
+def caption(*plans: Plan) -> str:
     """Which bars, which rules, and how little one path proves."""
+    plan, n = plans[0], len(plans)
+    spans = [span for each in plans for span in each.spans]
+    counts = sorted({len(each.decisions) for each in spans})
+    decisions = f"{' or '.join(f'{each:,}' for each in counts)} decisions"
+    if len(spans) > 1:
+        alone = clusters_of(plans)
+        apart = "with no bar in common" if alone == len(spans) else f"({alone} with no bar in common)"
+        decisions = f"{len(spans)} windows {apart}, {decisions} in each"
+    if n > 1:
+        names = [each.dataset.card.name for each in plans]
+        shown = ", ".join(names if n <= NAMED else [*names[: NAMED - 1], "…", names[-1]])
+        return (
+            f"{n} datasets: {shown}\npolicy {plan.policy.name}, {decisions}. Datasets are taken to be independent of "
+            "each other."
+        )
     span, panel = plan.span, plan.dataset.panel
     first, last = (stamp(panel.end[t].astype(datetime)) for t in (span.first, span.last))
-    counts = sorted({len(each.decisions) for each in plan.spans})
-    decisions = f"{' or '.join(f'{n:,}' for n in counts)} decisions"
-    if len(plan.spans) > 1:
-        decisions = f"{len(plan.spans)} windows with no bar in common, {decisions} in each"
     return (
         f"{plan.dataset.card.name}: {len(panel.symbols)} symbols, {first} to {last}\n"
         f"policy {plan.policy.name}, {decisions}. One market path: the rows differ, "
@@ -292,10 +307,20 @@ NEXT = (
 """What to type after `run`, and what for."""
 
 
+def _shown(path: Path) -> Path:
+    """A path from here, where it is below."""
+    here = path.resolve().is_relative_to(Path.cwd().resolve())
+    return path.resolve().relative_to(Path.cwd().resolve()) if here else path
+
+
+def print_place(path: Path) -> None:
+    """Where an experiment is."""
+    say(f"Recorded in {_shown(path)}")
+
+
 def print_next(path: Path, *, complete: bool, commands: Sequence[tuple[str, str]] = NEXT) -> None:
     """The file, and what to type next."""
-    here = path.resolve().is_relative_to(Path.cwd().resolve())
-    shown = path.resolve().relative_to(Path.cwd().resolve()) if here else path
+    shown = _shown(path)
     short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(shown)
     say(f"\nRecorded in {shown}")
     if not complete:

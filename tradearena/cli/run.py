@@ -49,12 +49,12 @@ def run(
     from tradearena.cli import report
 
     asked = Asked(
-        (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, 1, label, volume_unit,
+        (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, (), label, volume_unit,
         calendar, home, feedback is not None or seed > 0,
     )  # fmt: skip
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
     if dry_run:
-        rehearse(asked, means, out, again=again, json=json)
+        rehearse([asked], means, out, again=again, json=json)
         return
     plan, outcome = perform(asked, means, out, again=again, concurrency=1, quiet=quiet, sign=sign)
     results = report.results(outcome)

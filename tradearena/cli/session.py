@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan, Programme
     from tradearena.arena.schedule import Standing
+    from tradearena.market.design import Design
     from tradearena.store.signature import Signer
 
 DEFAULT_DATA, DEFAULT_POLICY = "demo-daily", "standard"
@@ -39,13 +40,13 @@ class Asked:
     model: str | None
     feedback: Sequence[str]
     seeds: Sequence[int]
-    data: str
+    data: str | Design
     policy: str
     start: datetime | None
     end: datetime | None
     steps: int | None
     every: int
-    windows: int
+    windows: Sequence[str]
     label: str | None
     volume_unit: str | None
     calendar: str | None
@@ -86,6 +87,8 @@ class Means:
         return Switchboard(self.connections, Allowance(self.cost, self.tokens, seconds), answered)
 
 
+_ONE_FILE = "--out names one file, and there are {} datasets, each with a file of its own; leave it out, or say --home"
+
 UNLOCKED_BY = "TRADEARENA_SIGN_PASSPHRASE"
 """Variable of the environment that may hold the passphrase of the key that signs."""
 
@@ -94,9 +97,35 @@ def perform(
     asked: Asked, means: Means, out: Path | None, *, again: bool, concurrency: int, quiet: bool, sign: Path | None
 ) -> tuple[Plan, Outcome]:
     """Run what the options ask for and the file lacks."""
-    return carry_out(
-        lambda: _plan(asked), means, out, asked.home, again=again, concurrency=concurrency, quiet=quiet, sign=sign
-    )
+    return perform_each(
+        [asked], means, out, again=again, concurrency=concurrency, quiet=quiet, sign=sign
+    )[0]  # fmt: skip
+
+
+def perform_each(
+    asked: Sequence[Asked],
+    means: Means,
+    out: Path | None,
+    *,
+    again: bool,
+    concurrency: int,
+    quiet: bool,
+    sign: Path | None,
+) -> list[tuple[Plan, Outcome]]:
+    """The same for several datasets, one experiment after the other; after a stop no other is begun."""
+
+    from tradearena.cli.several import laid
+
+    def maker(each: Asked) -> Callable[[], tuple[Plan, list[str]]]:
+        return lambda: _plan(each, named=len(asked) > 1)
+
+    def told(plans: Sequence[Plan]) -> str:
+        return laid(plans) if asked[0].windows else ""
+
+    return carry_out_each(
+        [maker(each) for each in asked], means, out, asked[0].home, again=again, concurrency=concurrency, quiet=quiet,
+        sign=sign, told=told,
+    )  # fmt: skip
 
 
 def carry_out(
@@ -112,28 +141,65 @@ def carry_out(
 ) -> tuple[P, Outcome]:
     """Make a programme, say what its user should know of it, run what of it the file lacks, and sign it where there is
     a key to."""
+    return carry_out_each(
+        [make], means, out, home, again=again, concurrency=concurrency, quiet=quiet, sign=sign
+    )[0]  # fmt: skip
+
+
+def carry_out_each(
+    makes: Sequence[Callable[[], tuple[P, list[str]]]],
+    means: Means,
+    out: Path | None,
+    home: Path | None,
+    *,
+    again: bool,
+    concurrency: int,
+    quiet: bool,
+    sign: Path | None,
+    told: Callable[[Sequence[P]], str] = lambda _: "",
+) -> list[tuple[P, Outcome]]:
+    """Carry out several programmes, one after the other and with the same means. All are made, and what is wrong with
+    any is found, before the first is run; after a stop no other is begun, so that there may be fewer outcomes.
+    `told` is what users are told of them beside the warnings.
+
+    Raises:
+        UsageError: two of them are the same experiment, or several are to go into one file.
+    """
     signer = _signer(sign)  # first of all: nothing is run or paid that cannot be signed
     from contextlib import redirect_stdout
     from datetime import UTC
 
     from tradearena.arena import experiment
+    from tradearena.cli.several import distinct, remarks
 
+    if out is not None and len(makes) > 1:
+        raise UsageError(_ONE_FILE.format(len(makes)))
+    done: list[tuple[P, Outcome]] = []
     with Watch(show=not quiet) as watch, redirect_stdout(sys.stderr):  # an agent may print: stdout is for results
-        programme, warnings = make()
-        for warning in warnings if not quiet else ():
-            typer.echo(f"warning: {warning}", err=True)
-        path = out or experiment.locate(programme, home, datetime.now(UTC))
+        made = [make() for make in makes]
+        for remark in remarks(made) if not quiet else ():
+            typer.echo(f"warning: {remark}", err=True)
+        programmes = distinct([programme for programme, _ in made])
+        if not quiet and (words := told(programmes)):
+            typer.echo(words, err=True)
         board = means.board(home)
-        outcome = experiment.run(
-            programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch,
-            held=watch.held, warn=lambda loss: typer.echo(f"warning: {loss}", err=True),
-        )  # fmt: skip
+        for k, programme in enumerate(programmes):
+            if watch.stopped and done:
+                break
+            watch.heading = f"{programme.dataset.card.name}, {k + 1} of {len(programmes)}: " if len(makes) > 1 else ""
+            path = out or experiment.locate(programme, home, datetime.now(UTC))
+            outcome = experiment.run(
+                programme, path, again=again, concurrency=concurrency, board=board, signer=signer, progress=watch,
+                held=watch.held, warn=lambda loss: typer.echo(f"warning: {loss}", err=True),
+            )  # fmt: skip
+            done.append((programme, outcome))
     if signer is not None and not quiet:
         from tradearena.store.signature import fingerprint
 
-        count = f"{outcome.signed} episode" + ("" if outcome.signed == 1 else "s")
+        signed = sum(outcome.signed for _, outcome in done)
+        count = f"{signed} episode" + ("" if signed == 1 else "s")
         typer.echo(f"signed {count} as {fingerprint(signer.public)}", err=True)
-    return programme, outcome
+    return done
 
 
 def _signer(path: Path | None) -> Signer | None:
@@ -152,7 +218,7 @@ def _signer(path: Path | None) -> Signer | None:
     return open_private(path, passphrase)
 
 
-def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json: bool) -> None:
+def rehearse(asked: Sequence[Asked], means: Means, out: Path | None, *, again: bool, json: bool) -> None:
     """Say what the requests of a run would take and cost, and ask nobody.
 
     Raises:
@@ -166,20 +232,26 @@ def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json:
     from tradearena.arena import experiment
     from tradearena.arena.forecast import forecast
     from tradearena.cli import report
+    from tradearena.cli.several import distinct, remarks, together
 
+    if out is not None and len(asked) > 1:
+        raise UsageError(_ONE_FILE.format(len(asked)))
     with redirect_stdout(sys.stderr):
-        plan, warnings = _plan(asked)
-        path = out or experiment.locate(plan, asked.home, datetime.now(UTC))
-        found = forecast(plan, experiment.missing(plan, path, again=again))
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        made = [_plan(each, named=len(asked) > 1) for each in asked]
+        found = []
+        for plan in distinct([plan for plan, _ in made]):
+            path = out or experiment.locate(plan, asked[0].home, datetime.now(UTC))
+            found.append(forecast(plan, experiment.missing(plan, path, again=again)))
+    for remark in remarks(made):
+        typer.echo(f"warning: {remark}", err=True)
+    whole = together(found)
     if json:
-        report.print_json({"dry_run": [each._asdict() for each in found]})
+        report.print_json({"dry_run": [each._asdict() for each in whole]})
         return
-    if not found:
+    if not whole:
         typer.echo("No model would be asked.")
         return
-    for each in found:
+    for each in whole:
         cost = "the price is unknown" if each.cost is None else f"{each.cost[0]:.2f} to {each.cost[1]:.2f} USD"
         requests, read, written = (
             f"{least:,}" + (f" to {most:,}" if most > least else "")
@@ -191,24 +263,40 @@ def rehearse(asked: Asked, means: Means, out: Path | None, *, again: bool, json:
         )
 
 
-def _plan(asked: Asked) -> tuple[Plan, list[str]]:
-    """The plan, and what its user should know of bars, policy and recordings."""
+def _plan(asked: Asked, *, named: bool = False) -> tuple[Plan, list[str]]:
+    """The plan, and what its user should know of bars, policy and recordings; where it is one of several, a mistake is
+    said with the name of its dataset."""
+    try:
+        return _made(asked)
+    except UsageError as error:
+        if not named:
+            raise
+        name = asked.data if isinstance(asked.data, str) else f"path-{asked.data.seed}"
+        raise UsageError(f"{name}: {error}") from None
+
+
+def _made(asked: Asked) -> tuple[Plan, list[str]]:
     from tradearena import policy as policies
     from tradearena.agents.card import open_agent
     from tradearena.arena.plan import Plan
     from tradearena.market.dataset import open_dataset
+    from tradearena.market.invented import invent
+    from tradearena.market.scheme import scheme_of
     from tradearena.market.window import Window
     from tradearena.risk.feedback import mode_named, open_wording
 
     modes = tuple(mode_named(name) for name in asked.feedback)
-    dataset = open_dataset(
-        asked.data,
-        home=asked.home,
-        end=asked.end,
-        label=asked.label,
-        volume_unit=asked.volume_unit,
-        calendar=asked.calendar,
-    )
+    if isinstance(asked.data, str):
+        dataset = open_dataset(
+            asked.data,
+            home=asked.home,
+            end=asked.end,
+            label=asked.label,
+            volume_unit=asked.volume_unit,
+            calendar=asked.calendar,
+        )
+    else:
+        dataset = invent(asked.data, end=asked.end)
     rules = policies.load(asked.policy, asked.home)
     warnings = [str(warning) for warning in dataset.warnings]
     if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
@@ -220,10 +308,11 @@ def _plan(asked: Asked) -> tuple[Plan, list[str]]:
         announce_keys()
     if asked.model is not None and all(candidate.card.kind != "llm" for candidate in candidates):
         raise UsageError(f"--model is for agents of kind llm; {', '.join(asked.agents)} asks no model")
+    scheme = scheme_of(asked.windows, dataset.scenes, dataset.card.zone)
     plan = Plan(
         dataset=dataset,
         policy=rules,
-        window=Window(asked.start, asked.end, asked.steps, asked.every, asked.windows),
+        window=Window(asked.start, asked.end, asked.steps, asked.every, scheme),
         candidates=candidates,
         seeds=tuple(asked.seeds),
         modes=modes,
@@ -244,7 +333,7 @@ class Watch:
     """Shows how far a run is, on stderr, and turns the first Ctrl-C or SIGTERM into an orderly stop."""
 
     def __init__(self, *, show: bool) -> None:
-        self.show, self.stopped = show, False
+        self.show, self.stopped, self.heading = show, False, ""
         self._shown = 0.0
         self._line = self._told = False
         self._before: dict[int, Any] = {}
@@ -274,7 +363,7 @@ class Watch:
         now = time.monotonic()
         if self.show and sys.stderr.isatty() and now - self._shown > 0.1:
             self._shown, self._line = now, True
-            typer.echo(f"\r\033[K{_said(standing)}", err=True, nl=False)
+            typer.echo(f"\r\033[K{self.heading}{_said(standing)}", err=True, nl=False)
         return self.stopped
 
     def held(self, waited: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,8 @@ Calendar: TypeAlias = Literal["intersection", "union"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LOTS = re.compile(r"lots of ([1-9]\d*)")
+_SCENE = re.compile(r"\w[\w-]*")
+_DAY = re.compile(r"(1[7-9]|2[01])\d\d-\d\d-\d\d")
 
 DAY = np.timedelta64(86_400_000_000, "us")
 
@@ -64,6 +67,37 @@ def _a_volume_unit(value: str) -> str:
     return value
 
 
+def days_of(days: tuple[str, str]) -> tuple[str, str]:
+    """First and last day of a stretch, checked.
+
+    Raises:
+        ValueError: one of them is no day, or the last is before the first.
+    """
+    for day in days:
+        try:
+            if not _DAY.fullmatch(day):
+                raise ValueError
+            date.fromisoformat(day)
+        except ValueError:
+            raise ValueError(f"'{day}' is not a day; write 2020-02-19") from None
+    if days[0] > days[1]:
+        raise ValueError(f"it ends on {days[1]}, but it begins on {days[0]}")
+    return days
+
+
+def _names(scenes: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    for name in scenes:
+        if not _SCENE.fullmatch(name):
+            raise ValueError(f"'{name}' cannot name a scene; take letters, digits, - and _")
+    return scenes
+
+
+Scene: TypeAlias = Annotated[tuple[str, str], Field(strict=False), AfterValidator(days_of)]
+"""First and last day, on the exchange's clock, both inclusive."""
+
+Scenes: TypeAlias = Annotated[dict[str, Scene], AfterValidator(_names)]
+
+
 class DatasetCard(Card):
     """Where bars come from and how their stamps and volumes are meant.
 
@@ -71,6 +105,7 @@ class DatasetCard(Card):
     `label` says which edge of a bar its stamp is. `volume_unit`: "shares" or "units"; "lots of N"; "notional" (money,
     divided by the close); "none" (no volume is known, capacity is unbounded). Left out, `frequency` is the most common
     step within a symbol and `calendar` is the intersection. Without `[sectors]` all symbols are one sector.
+    `[scenes]` names stretches of days that `--windows calendar:NAME` takes; left out, those of the rooms hold.
     """
 
     name: str
@@ -84,6 +119,7 @@ class DatasetCard(Card):
     calendar: Calendar | None = None
     sectors: dict[str, str] = Field(default_factory=dict)
     description: str | None = None
+    scenes: Scenes | None = None
 
     @property
     def zone(self) -> ZoneInfo:

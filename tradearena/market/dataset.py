@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from tradearena.errors import DataError, UnknownName, UsageError
 from tradearena.market import checks
 from tradearena.market.bars import Bars, Remark
 from tradearena.market.calendar import lay_out, spans
-from tradearena.market.card import DatasetCard, iso
+from tradearena.market.card import DatasetCard, Scene, iso
 from tradearena.market.clock import instant
 from tradearena.market.reading import read_bars
 from tradearena.market.remarks import look
+from tradearena.market.scenes import scenes_of
 from tradearena.market.table import SUFFIXES
 from tradearena.panel import Mask, Panel
 
@@ -31,12 +32,14 @@ CORRECTIONS = "corrections.csv"
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A panel and where it came from. `card` has its frequency and calendar filled in."""
+    """A panel and where it came from. `card` has its frequency and calendar filled in; `scenes` are the stretches that
+    can be named: the card's, and those of the room."""
 
     card: DatasetCard
     panel: Panel
     path: Path
     warnings: tuple[Remark, ...] = ()
+    scenes: dict[str, Scene] = field(default_factory=dict)
 
 
 def datasets(home: Path | None = None) -> dict[str, Path]:
@@ -81,6 +84,23 @@ def open_dataset(
     bars, said = read_bars(files_of(path), card.zone)
     if not len(bars):
         raise DataError(f"{path}: there are no bars in it")
+    return checked(bars, card, path, end=end, remarks=(*remarks, *said), home=home)
+
+
+def checked(
+    bars: Bars,
+    card: DatasetCard,
+    path: Path,
+    *,
+    end: datetime | None = None,
+    remarks: tuple[Remark, ...] = (),
+    home: Path | None = None,
+) -> Dataset:
+    """Check and align raw bars: what remains of opening a dataset once its files have been read.
+
+    Raises:
+        DataError, CardError: as `open_dataset`.
+    """
     if card.volume_unit == "none":
         bars.values[:, 4] = np.inf
     card = card.model_copy(update={"frequency": card.frequency or checks.frequency(bars)})
@@ -93,7 +113,7 @@ def open_dataset(
     card = card.model_copy(update={"calendar": card.calendar or "intersection"})
     looked = look(bars, card)
     panel, laid = lay_out(bars, starts, ends, card, path)
-    return Dataset(card, panel, path, (*remarks, *said, *dropped, *looked, *laid))
+    return Dataset(card, panel, path, (*remarks, *dropped, *looked, *laid), scenes_of(card, home))
 
 
 def locate(name: str, home: Path | None = None) -> Path:

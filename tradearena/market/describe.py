@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tradearena.errors import UsageError
 from tradearena.market.card import iso
 from tradearena.market.dataset import Dataset
+from tradearena.market.scheme import Room, scheme_of
 from tradearena.panel import Array, Panel
 
 TOP_PAIRS = 10
@@ -23,7 +25,8 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
     `missing` counts cells of the panel without a bar, `bars` its bar times; `mean_abs_correlation` and
     `p90_abs_correlation` (linear interpolation between order statistics) are over the N(N-1)/2 pairs; `pc1_share` is
-    the largest eigenvalue of the correlation matrix over N; `top_pairs` are the ten highest correlations. What is
+    the largest eigenvalue of the correlation matrix over N; `top_pairs` are the ten highest correlations; `scenes` are
+    the first and last day of those that can be named and lie within the bars. What is
     not defined (fewer than two symbols that move, or three common bars) is None.
     """
     panel = dataset.panel
@@ -44,7 +47,18 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "pc1_share": _finite(np.linalg.eigvalsh(correlation)[-1] / len(names) if len(size) else np.nan),
         "top_pairs": [[names[above[0][k]], names[above[1][k]], _finite(pairs[k])] for k in order],
         "warnings": [str(remark) for remark in dataset.warnings],
+        "scenes": {name: list(dataset.scenes[name]) for name in sorted(dataset.scenes) if _inside(dataset, name)},
     }
+
+
+def _inside(dataset: Dataset, name: str) -> bool:
+    """Are there bars from the first day of a scene to its last?"""
+    room = Room(0, len(dataset.panel) - 1, 1, 0, None)
+    try:
+        scheme_of([f"calendar:{name}"], dataset.scenes, dataset.card.zone).cut(dataset.panel, room)
+    except UsageError:
+        return False
+    return True
 
 
 def correlations(panel: Panel) -> tuple[list[str], Array]:

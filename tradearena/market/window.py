@@ -1,17 +1,17 @@
-"""Chooses the parts of a panel that episodes run over: dates, a number of steps and of windows, and a panel come in;
-one `Span` for each window goes out."""
+"""Chooses the parts of a panel that episodes run over: dates, a number of steps, a scheme of windows and a panel come
+in; one `Span` for each window goes out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 
 import numpy as np
 
 from tradearena.errors import UsageError
 from tradearena.market.card import iso
 from tradearena.market.clock import instant
+from tradearena.market.scheme import Dates, Even, Rolling, Room, Scheme
 from tradearena.panel import Panel
 
 
@@ -36,34 +36,35 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Window:
     """What a user asks for: decisions from `start` on, no bar that ends after `end` (naive times are UTC), one in
-    `every` bars; of that `count` windows without a bar in common, each of at most `steps` decisions.
+    `every` bars; in that the windows of a `scheme`, each of at most `steps` decisions.
 
     Raises:
-        UsageError: a window in which no step can lie.
+        UsageError: a window in which no step can lie, or a scheme that says already what `start`, `end` or `steps` say.
     """
 
     start: datetime | None = None
     end: datetime | None = None
     steps: int | None = None
     every: int = 1
-    count: int = 1
+    scheme: Scheme = field(default_factory=Even)
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.steps < 1:
             raise UsageError(f"--steps is {self.steps}; at least one step is needed")
         if self.every < 1:
             raise UsageError(f"--every is {self.every}; a decision can be made at every bar (1) or less often")
-        if self.count < 1:
-            raise UsageError(f"--windows is {self.count}; at least one window is needed")
         if self.start is not None and self.end is not None and instant(self.start) >= instant(self.end):
             raise UsageError(f"the window ends at {_said(self.end)}, but it starts at {_said(self.start)}")
+        if isinstance(self.scheme, Dates) and (self.start is not None or self.end is not None):
+            raise UsageError("--windows says from when to when; leave --start and --end out")
+        if isinstance(self.scheme, Rolling) and self.steps is not None:
+            raise UsageError("--windows says how many decisions a window has; leave --steps out")
 
     @property
     def rule(self) -> str:
         """The windows as asked for, in one canonical line: the same wish gives the same line on any data."""
         parts = {"start": _said(self.start), "end": _said(self.end), "steps": self.steps or "-", "every": self.every}
-        parts |= {"windows": self.count} if self.count > 1 else {}
-        return " ".join(f"{key}={value}" for key, value in parts.items())
+        return " ".join([*(f"{key}={value}" for key, value in parts.items()), self.scheme.rule]).rstrip()
 
     def resolve(
         self, panel: Panel, *, warmup: int, latency: int, begins: np.datetime64 | None = None
@@ -72,12 +73,10 @@ class Window:
 
         The first decision is made at the first bar that ends at `start` or `begins` (UTC) or later and has `warmup`
         bars before it; the last bar is the last that ends by `end`, or where the orders of the last of `steps`
-        decisions are filled, `latency` bars after it. Several windows follow each other: bars are dealt out evenly, so
-        that their numbers of decisions differ by one at most, and a window begins with the bar after the last one of
-        the window before.
+        decisions are filled, `latency` bars after it. Between these the scheme lays its windows.
 
         Raises:
-            UsageError: no decision fits; says how many bars there are and how many it takes.
+            UsageError: no decision or window fits; says how many bars there are and how many it takes.
         """
         asked = None if self.start is None else instant(self.start)
         froms = [time for time in (asked, begins) if time is not None]
@@ -88,16 +87,8 @@ class Window:
             last = int(np.searchsorted(panel.end, instant(self.end), side="right")) - 1
         if first + latency > last:
             raise UsageError(self._too_short(panel, reached, last, warmup, latency))
-        if self.steps is not None:
-            last = min(last, first + self.count * ((self.steps - 1) * self.every + latency + 1) - 1)
-        bars, fewest = last - first + 1, latency + 1
-        if bars < self.count * fewest:
-            raise UsageError(
-                f"--windows is {self.count}, but a window takes {fewest} bars, and from the first possible decision on "
-                f"there are {bars}; ask for at most {bars // fewest} windows, or for a longer stretch of bars"
-            )
-        edges = [first + bars * k // self.count for k in range(self.count + 1)]
-        return tuple(Span(begin, end - 1, self.every, latency) for begin, end in pairwise(edges))
+        room = Room(first, last, self.every, latency, self.steps)
+        return tuple(Span(begin, end, self.every, latency) for begin, end in self.scheme.cut(panel, room))
 
     def _too_short(self, panel: Panel, reached: int, last: int, warmup: int, latency: int) -> str:
         """Why no decision fits, with the numbers a user needs to make one fit."""

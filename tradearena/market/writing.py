@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,9 +14,10 @@ import numpy as np
 
 from tradearena.errors import UsageError
 from tradearena.market.bars import FIELDS
-from tradearena.market.card import DatasetCard
+from tradearena.market.card import DatasetCard, Scene
 from tradearena.market.clock import to_utc
 from tradearena.market.design import Design
+from tradearena.market.scenes import invented_scenes
 from tradearena.market.synthetic import Tape, synthesise
 
 ZONE = "America/New_York"
@@ -54,13 +55,14 @@ def write_synthetic(design: Design, folder: Path, *, name: str | None = None) ->
         UsageError: the folder is there already, or the design leads to prices that cannot be written.
     """
     with new_folder(folder) as written:
-        text = card_text(synthetic_card(name or folder.name, design))
+        tape = synthesise(design)
+        text = card_text(synthetic_card(name or folder.name, design, invented_scenes(tape)))
         (written / "card.toml").write_text(text, encoding="utf-8")
-        write_bars(synthesise(design), written / "bars.parquet")
+        write_bars(tape, written / "bars.parquet")
     return folder
 
 
-def synthetic_card(name: str, design: Design) -> DatasetCard:
+def synthetic_card(name: str, design: Design, scenes: Mapping[str, Scene] | None = None) -> DatasetCard:
     """The card of invented bars: sessions of New York, stamped at their start."""
     usual = Design()
     said = [part for part in OPTIONS if part in BASICS or getattr(design, part) != getattr(usual, part)]
@@ -77,20 +79,19 @@ def synthetic_card(name: str, design: Design) -> DatasetCard:
         calendar="intersection",
         sectors=dict(sorted(design.names)),
         description="Invented bars: market, sector and own factors, GARCH(1,1) volatility, Student t tails.",
+        scenes=dict(scenes or {}),  # even if there are none: the days of real markets mean nothing here
     )
 
 
 def card_text(card: DatasetCard) -> str:
     """A card as TOML that reads back as the same card."""
-    plain = {key: value for key, value in card.model_dump(exclude={"sectors"}).items() if value is not None}
+    plain = {key: value for key, value in card.model_dump(exclude={"sectors", "scenes"}).items() if value is not None}
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
-    if card.sectors:
-        quoted = {json.dumps(key, ensure_ascii=False): value for key, value in card.sectors.items()}
-        lines += [
-            "",
-            "[sectors]",
-            *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in quoted.items()),
-        ]
+    for table in ("scenes", "sectors"):
+        said = getattr(card, table)
+        if said or (table == "scenes" and said is not None):
+            quoted = ((json.dumps(part, ensure_ascii=False) for part in pair) for pair in said.items())
+            lines += ["", f"[{table}]", *(f"{key} = {value}" for key, value in quoted)]
     return "\n".join(lines) + "\n"
 
 
