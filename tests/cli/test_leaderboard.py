@@ -20,7 +20,7 @@ def protocol(bars, tmp_path):
     def write(**changes):
         said = {
             "name": "small", "data": str(bars), "bars": open_dataset(str(bars)).panel.digest, "policy": "standard",
-            "rules": policy.load("standard").digest, "windows": 6, "seeds": [0, 1], "modes": ["true"], **changes,
+            "rules": policy.load("standard").digest, "windows": "6", "seeds": [0, 1], "modes": ["true"], **changes,
         }  # fmt: skip
         path = tmp_path / "protocol.toml"
         path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items()))
@@ -50,7 +50,7 @@ def test_agents_are_ranked_among_the_baselines(arena, protocol):
 
 
 def test_the_table_says_what_a_place_is_worth(arena, protocol):
-    answer = arena("leaderboard", protocol(windows=3), "--agent", "momentum", "--out", "x.duckdb")
+    answer = arena("leaderboard", protocol(windows="3"), "--agent", "momentum", "--out", "x.duckdb")
     assert answer.code == 0
     assert answer.out.startswith("protocol small")
     assert "1 to 5" in answer.out
@@ -75,7 +75,7 @@ def test_what_is_no_result_has_no_place(arena, protocol, user):
         ({"seeds": []}, 1, "protocol.toml, line 7"),
         ({"modes": ["tru"]}, 2, "no feedback mode named 'tru'; did you mean true?"),
         ({"policy": "lenient"}, 2, "no policy named 'lenient'"),
-        ({"windows": 0}, 1, "protocol.toml, line 6"),
+        ({"windows": "0"}, 2, "--windows"),
     ],
 )
 def test_a_protocol_that_does_not_hold_here_is_one_sentence(arena, protocol, changes, code, said):

@@ -7,14 +7,28 @@ record, so that a stranger can check it from its own file alone.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast, get_args
 
 from tradearena.agents.card import AgentCard
 from tradearena.cards import Card
+from tradearena.errors import UsageError
 from tradearena.policy import Policy
 
 Carry: TypeAlias = Literal["trunk", "rewritten"]
 """What a fork remembers of having been told before: what was told, or what it would have been told in its own mode."""
+
+
+def carry_named(name: str) -> Carry:
+    """What is to be remembered, by name.
+
+    Raises:
+        UsageError: neither is called that.
+    """
+    for carry in get_args(Carry):
+        if name == carry:
+            return cast(Carry, carry)
+    said = "write trunk, what was told, or rewritten, what its own mode would have told"
+    raise UsageError(f"--carry {name}: {said}")
 
 
 class Prefix(Card):

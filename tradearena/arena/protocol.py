@@ -15,6 +15,7 @@ from tradearena.arena.plan import BASELINES, Plan
 from tradearena.cards import Card
 from tradearena.errors import CardError, UsageError
 from tradearena.market.dataset import locate, open_dataset
+from tradearena.market.scheme import scheme_of
 from tradearena.market.window import Window
 from tradearena.risk.feedback import mode_named, open_wording
 
@@ -38,7 +39,7 @@ class Protocol(Card):
     bars: str
     policy: str
     rules: str
-    windows: Annotated[int, Field(ge=1)] = 1
+    windows: str = "1"
     steps: Annotated[int, Field(ge=1)] | None = None
     every: Annotated[int, Field(ge=1)] = 1
     start: datetime | None = None
@@ -78,11 +79,12 @@ def plan_of(protocol: Protocol, agents: tuple[str, ...], home: Path | None = Non
                 f"the protocol {protocol.name} is for {what} {name} with the digest {asked[:12]}, and those here have "
                 f"{stands[:12]}: places on other {what} are no places in this ranking"
             )
+    scheme = scheme_of((protocol.windows,), dataset.scenes, dataset.card.zone)
     named = dict.fromkeys((*agents, *BASELINES))
     return Plan(
         dataset=dataset,
         policy=rules,
-        window=Window(protocol.start, protocol.end, protocol.steps, protocol.every, protocol.windows),
+        window=Window(protocol.start, protocol.end, protocol.steps, protocol.every, scheme),
         candidates=tuple(open_agent(name, timezone=dataset.card.timezone, home=home, model=model) for name in named),
         seeds=tuple(protocol.seeds),
         modes=tuple(mode_named(mode) for mode in protocol.modes),

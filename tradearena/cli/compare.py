@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from tradearena.cli import options
 from tradearena.cli.session import (
@@ -17,7 +20,7 @@ from tradearena.cli.session import (
     perform_each,
     rehearse,
 )
-from tradearena.errors import Interrupted, InvalidRun, UsageError
+from tradearena.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
@@ -25,9 +28,21 @@ if TYPE_CHECKING:
 
 DEFAULT_AGENTS = ("organism-obedient", "organism-stubborn")
 DEFAULT_MODES = ("true", "hidden", "placebo", "false-audit")
+WINDOWS = "12"
 
 
 def compare(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Files on record: compare these, and run nothing.")
+    ] = None,
+    design: Annotated[
+        str, typer.Option("--design", help="paired: whole runs in each mode; fork: single steps from one state.")
+    ] = "paired",
+    points: Annotated[int, typer.Option("--points", min=1, help="Design fork: at most so many steps of a run.")] = 5,
+    trunk: Annotated[
+        str, typer.Option("--trunk", metavar="MODE", help="Design fork: how the runs are told that are forked.")
+    ] = "true",
+    carry: options.CarryMode = "rewritten",
     agent: options.AgentNames = None,
     model: options.Model = None,
     data: options.Datas = None,
@@ -64,26 +79,53 @@ def compare(
     With no options: an obedient and a stubborn organism in four modes. The same command again shows what is on file, or
     takes up what was cut short; with more seeds, modes or agents it adds what is missing.
     """
-    from tradearena.cli import grid, report, several
+    from tradearena.analysis.comparison import as_json
+    from tradearena.analysis.comparison import compare as comparison
+    from tradearena.cli import forked, grid, recorded, report, several
+    from tradearena.cli.forked import Forked
 
+    if files:
+        given = (agent, model, data, paths, feedback, seeds, seed, start, end, steps, windows, out)
+        if any(each is not None for each in given) or design != "paired" or dry_run or again:
+            raise UsageError("files on record are compared as they are; leave out what would run something")
+        recorded.compare_files(files, home, json=json, quiet=quiet)
+        return
+    if design not in ("paired", "fork"):
+        raise UsageError(f"--design {design}: write paired or fork")
     if seeds is not None and seed:
         raise UsageError("--seeds N means the seeds 0 to N-1, --seed names one; use one of the two")
     asked = Asked(
         agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), DEFAULT_DATA, policy,
-        start, end, steps, every, windows or (), label, volume_unit, calendar, home,
+        start, end, steps, every, windows or _usual(start, end, steps), label, volume_unit, calendar, home,
         bool(feedback),
     )  # fmt: skip
     markets = _markets(asked, data or (), paths, path_seed)
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
+    if design == "fork":
+        if dry_run or out is not None:
+            raise UsageError("the design fork makes two files, and asks again what it has seen: no --out, no --dry-run")
+        forked.compare_steps(
+            markets, means, Forked(trunk, points, carry), again=again, concurrency=concurrency, quiet=quiet, sign=sign,
+            json=json,
+        )  # fmt: skip
+        return
     if dry_run:
         rehearse(markets, means, out, again=again, json=json)
         return
     runs = perform_each(markets, means, out, again=again, concurrency=concurrency, quiet=quiet, sign=sign)
     failure = several.failure(runs, len(markets))
     found = _results(runs, several.results(runs, len(markets)), stopped=isinstance(failure, Interrupted))
+    made = comparison([(outcome.path, outcome.episodes) for _, outcome in runs])
     if not json and not quiet:
-        grid.print_grid(runs, found, complete=failure is None)
-    report.conclude(found, failure or _invalid(found["episodes"]), json=json)
+        grid.print_grid(runs, found, made, complete=failure is None)
+    found["contrasts"] = [as_json(row) for row in made.rows]
+    report.conclude(found, failure or report.nothing_valid(found["episodes"]), json=json)
+
+
+def _usual(start: datetime | None, end: datetime | None, steps: int | None) -> tuple[str, ...]:
+    """The windows where nothing is said of them: the whole dataset, cut so that something can be said of it. It takes
+    as many decisions as one window does."""
+    return () if (start, end, steps) != (None, None, None) else (WINDOWS,)
 
 
 def _markets(asked: Asked, data: Sequence[str], paths: int | None, path_seed: int) -> list[Asked]:
@@ -108,19 +150,3 @@ def _results(runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], *, sto
         each = [metrics(rehearse(plan, name, span)) for plan, _ in runs for span in plan.spans]
         baselines.append({"agent": name, "n_windows": len(each), "metrics": means(each, each[0])})
     return {**found, "cells": cells(found["episodes"]), "baselines": baselines}
-
-
-def _invalid(episodes: list[dict[str, Any]]) -> InvalidRun | None:
-    """What is wrong where nothing is left to compare: no valid pair of modes, or where no pair was asked for no valid
-    episode."""
-    from tradearena.analysis.cells import counts, pairs
-
-    valid = [episode for episode in episodes if counts(episode)]
-    in_pairs = pairs(episodes) > 0
-    if pairs(valid) if in_pairs else valid:
-        return None
-    what = "pair of modes of one agent, with the same seed in the same window," if in_pairs else "episode"
-    return InvalidRun(
-        f"INVALID: no valid {what} is left: {len(episodes) - len(valid)} of {len(episodes)} episodes lost more than "
-        "5 % of their replies; they are on record and are no result"
-    )

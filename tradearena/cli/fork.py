@@ -34,9 +34,7 @@ def fork(
         typer.Option("--seed", min=0, max=2**63 - 1, metavar="SEED", help="May be repeated; default: its own."),
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="At most so many decisions of its own.")] = None,
-    carry: Annotated[
-        str, typer.Option("--carry", help="What it remembers of having been told before: trunk, or rewritten.")
-    ] = "trunk",
+    carry: options.CarryMode = "trunk",
     out: options.Out = None,
     again: options.Again = False,
     concurrency: options.Concurrency = DEFAULT_CONCURRENCY,
@@ -56,13 +54,11 @@ def fork(
     of its own, and names what it comes from. The same command again takes up a fork that was cut short.
     """
     from tradearena.arena import branch
+    from tradearena.arena.origin import carry_named
     from tradearena.risk.feedback import mode_named, open_wording
     from tradearena.store.files import resolve
 
-    if carry not in ("trunk", "rewritten"):
-        raise UsageError(
-            f"--carry {carry}: write trunk, what was told, or rewritten, what its own mode would have told"
-        )
+    carried = carry_named(carry)
     path = resolve(file, home)
 
     def make() -> tuple[Branches, list[str]]:
@@ -79,7 +75,7 @@ def fork(
             policy=_policy(policy, home) or trunk.policy,
             wording=wording,
             steps=steps,
-            carry="rewritten" if carry == "rewritten" else "trunk",
+            carry=carried,
         )
         return made, warnings
 

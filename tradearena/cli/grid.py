@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tradearena.analysis.cells import counts, ended
 from tradearena.analysis.metrics import Metrics
 from tradearena.cli import report
+from tradearena.cli.contrasts import print_contrasts
 from tradearena.cli.terminal import say
 
 if TYPE_CHECKING:
+    from tradearena.analysis.comparison import Comparison
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan
 
@@ -22,8 +24,22 @@ LISTED = 5
 """Episodes that are no result which are listed one by one."""
 
 
-def print_grid(runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], *, complete: bool) -> None:
-    """The cells beside the baselines, what they are made of, and what to type next."""
+def print_grid(
+    runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], made: Comparison, *, complete: bool
+) -> None:
+    """The cells beside the baselines, what they are made of and how they differ, and what to type next."""
+    over = "seeds, windows, datasets" if len(runs) > 1 else "seeds, windows"
+    print_cells(found, report.caption(*(plan for plan, _ in runs)), f"over n episodes ({over})")
+    print_contrasts(made)
+    say("With more seeds, modes or agents the same command adds what is missing.")
+    for _, outcome in runs[:-1]:
+        report.print_place(outcome.path)
+    outcome = runs[-1][1]
+    report.print_next(outcome.path, complete=complete, commands=_next(outcome))
+
+
+def print_cells(found: dict[str, Any], title: str, over: str) -> None:
+    """The mean of each agent in each mode, the baselines, and what was left out."""
     rows: list[tuple[tuple[str, str], Metrics | None]] = []
     for agent, cells in groupby(found["cells"], key=itemgetter("agent")):
         rows.append(((agent.removeprefix("decisions:"), ""), None))
@@ -33,15 +49,9 @@ def print_grid(runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], *, c
     if found["baselines"]:
         rows.append((("baselines", ""), None))
     rows += [((f"  {each['agent']}", str(each["n_windows"])), each["metrics"]) for each in found["baselines"]]
-    report.print_metrics(rows, title=report.caption(*(plan for plan, _ in runs)), heads=("agent, feedback", "n"))
-    over = "seeds, windows, datasets" if len(runs) > 1 else "seeds, windows"
-    say(f"Means over n episodes ({over}); baselines are told nothing. No test is made here.")
+    report.print_metrics(rows, title=title, heads=("agent, feedback", "n"))
+    say(f"Means {over}{'; baselines are told nothing' if found['baselines'] else ''}.")
     _print_left_out(found["episodes"])
-    say("With more seeds, modes or agents the same command adds what is missing.")
-    for _, outcome in runs[:-1]:
-        report.print_place(outcome.path)
-    outcome = runs[-1][1]
-    report.print_next(outcome.path, complete=complete, commands=_next(outcome))
 
 
 def _next(outcome: Outcome) -> list[tuple[str, str]]:

@@ -87,6 +87,14 @@ Reuse = Annotated[
     typer.Option("--reuse", metavar="FILE", help="Take replies to the same requests from this file; may be repeated."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Ask nobody: say what the requests would take and cost.")]
+CarryMode = Annotated[
+    str,
+    typer.Option(
+        "--carry",
+        help="What a fork remembers of having been told before: trunk, as it was, or rewritten, as if its own mode had "
+        "always held.",
+    ),
+]
 Again = Annotated[bool, typer.Option("--again", help="Run a new replicate, even if the file holds these episodes.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Experiment file; default: one under replays/.")]
 Label = Annotated[str | None, typer.Option("--label", help="Override: bars are stamped at their start or end.")]

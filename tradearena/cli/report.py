@@ -126,6 +126,22 @@ def invalid(found: dict[str, Any]) -> InvalidRun | None:
     return None
 
 
+def nothing_valid(episodes: list[dict[str, Any]]) -> InvalidRun | None:
+    """What is wrong where nothing is left to compare: no valid pair of modes, or where no pair was asked for no valid
+    episode."""
+    from tradearena.analysis.cells import counts, pairs
+
+    valid = [episode for episode in episodes if counts(episode)]
+    in_pairs = pairs(episodes) > 0
+    if pairs(valid) if in_pairs else valid:
+        return None
+    what = "pair of modes of one agent, with the same seed in the same window," if in_pairs else "episode"
+    return InvalidRun(
+        f"INVALID: no valid {what} is left: {len(episodes) - len(valid)} of {len(episodes)} episodes lost more than "
+        "5 % of their replies; they are on record and are no result"
+    )
+
+
 def conclude(found: dict[str, Any], error: TradeArenaError | None, *, json: bool) -> None:
     """Print the one JSON object where JSON is asked for, and end with the error's exit code if there is one. That a
     limit was reached is what was asked for, and no error."""
