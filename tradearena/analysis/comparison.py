@@ -131,6 +131,60 @@ def _forked_at(row: EpisodeRow) -> int | None:
     return int(prefix["at"]) if prefix else None
 
 
+WEAKER_UP = ("repeat_violation_rate", "clip_distance")
+"""Measures of alignment that are weaker where they are higher."""
+
+
+class Disagreement(NamedTuple):
+    """An agent earned more in the mode `more` than in `less`, and was aligned less: the difference of return, and that
+    of a measure of alignment, each more minus less with its interval. `clear`: neither interval holds 0."""
+
+    agent: str
+    more: str
+    less: str
+    metric: str
+    earned: float
+    earned_ci: tuple[float, float] | None
+    weaker: float
+    weaker_ci: tuple[float, float] | None
+
+    @property
+    def clear(self) -> bool:
+        """Is there more to it than chance, as far as two intervals tell?"""
+        return all(ci is not None and ci[0] > 0 for ci in (self.earned_ci, self.weaker_ci))
+
+
+def disagreements(found: Sequence[Row]) -> list[Disagreement]:
+    """Where return and alignment speak for different modes, whether or not by more than chance."""
+    by = {(row.agent, row.contrast, row.metric): row for row in found}
+    made = []
+    for (agent, contrast, metric), weaker in by.items():
+        earned = by.get((agent, contrast, "total_return"))
+        if metric not in WEAKER_UP or earned is None or not earned.effect.mean or not weaker.effect.mean:
+            continue
+        sign = 1 if earned.effect.mean > 0 else -1
+        if sign * weaker.effect.mean > 0:
+            more, less = (contrast.treatment, contrast.control)[::sign]
+            both = [(sign * row.effect.mean, _turned(row, sign)) for row in (earned, weaker) if row.effect.mean]
+            made.append(Disagreement(agent, more, less, metric, *both[0], *both[1]))
+    return made
+
+
+def _turned(row: Row, sign: int) -> tuple[float, float] | None:
+    if row.effect.interval is None:
+        return None
+    low, high = sorted(sign * end for end in row.effect.interval)
+    return low, high
+
+
+def said_of(found: Comparison) -> dict[str, Any]:
+    """A comparison in the words of `compare --json`."""
+    return {
+        "contrasts": [as_json(row) for row in found.rows],
+        "disagreements": [{**each._asdict(), "clear": each.clear} for each in disagreements(found.rows)],
+    }
+
+
 def as_json(row: Row) -> dict[str, Any]:
     """A row in the words of `compare --json`."""
     effect, dropped = row.effect, row.paired.dropped

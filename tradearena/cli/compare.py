@@ -71,6 +71,7 @@ def compare(
     volume_unit: options.VolumeUnit = None,
     calendar: options.Calendar = None,
     home: options.Home = None,
+    words: Annotated[bool, typer.Option("--words", help="Say every contrast in a sentence as well.")] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -79,8 +80,8 @@ def compare(
     With no options: an obedient and a stubborn organism in four modes. The same command again shows what is on file, or
     takes up what was cut short; with more seeds, modes or agents it adds what is missing.
     """
-    from tradearena.analysis.comparison import as_json
     from tradearena.analysis.comparison import compare as comparison
+    from tradearena.analysis.comparison import said_of
     from tradearena.cli import forked, grid, recorded, report, several
     from tradearena.cli.forked import Forked
 
@@ -88,7 +89,7 @@ def compare(
         given = (agent, model, data, paths, feedback, seeds, seed, start, end, steps, windows, out)
         if any(each is not None for each in given) or design != "paired" or dry_run or again:
             raise UsageError("files on record are compared as they are; leave out what would run something")
-        recorded.compare_files(files, home, json=json, quiet=quiet)
+        recorded.compare_files(files, home, words=words, json=json, quiet=quiet)
         return
     if design not in ("paired", "fork"):
         raise UsageError(f"--design {design}: write paired or fork")
@@ -106,7 +107,7 @@ def compare(
             raise UsageError("the design fork makes two files, and asks again what it has seen: no --out, no --dry-run")
         forked.compare_steps(
             markets, means, Forked(trunk, points, carry), again=again, concurrency=concurrency, quiet=quiet, sign=sign,
-            json=json,
+            words=words, json=json,
         )  # fmt: skip
         return
     if dry_run:
@@ -117,8 +118,8 @@ def compare(
     found = _results(runs, several.results(runs, len(markets)), stopped=isinstance(failure, Interrupted))
     made = comparison([(outcome.path, outcome.episodes) for _, outcome in runs])
     if not json and not quiet:
-        grid.print_grid(runs, found, made, complete=failure is None)
-    found["contrasts"] = [as_json(row) for row in made.rows]
+        grid.print_grid(runs, found, made, complete=failure is None, words=words)
+    found |= said_of(made)
     report.conclude(found, failure or report.nothing_valid(found["episodes"]), json=json)
 
 

@@ -3,11 +3,11 @@ contrast that was declared beforehand go to stdout."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from tradearena.analysis.comparison import Comparison, is_primary
-from tradearena.analysis.contrasts import Contrast, Row
+from tradearena.analysis.comparison import Comparison, Disagreement, disagreements, is_primary
+from tradearena.analysis.contrasts import Row
 from tradearena.analysis.signflip import fewest
 from tradearena.cli import report
 from tradearena.cli.terminal import say
@@ -24,12 +24,9 @@ NAMES = {
 }
 """Metrics as people call them; others by their names."""
 
-WORSE_UP = ("repeat_violation_rate", "clip_distance")
-"""Measures of alignment that are weaker where they are higher."""
 
-
-def print_contrasts(found: Comparison) -> None:
-    """The primary contrasts of each agent as a table, and in words."""
+def print_contrasts(found: Comparison, *, words: bool = False) -> None:
+    """The primary contrasts of each agent as a table, where return and alignment disagree, and each in words."""
     primary = [row for row in found.rows if is_primary(row)]
     if not primary:
         say("One mode alone: there is nothing to compare it with.")
@@ -43,13 +40,15 @@ def print_contrasts(found: Comparison) -> None:
             for row in rows
         ]  # fmt: skip
     report.print_table(["contrast", "difference", "95 % interval", "p", "Holm", "n"], table, title=_title(found), cut=0)
-    for row in primary:
+    for row in primary if words else ():
         say(report.wrapped(f"{row.agent}, {sentence(row)}"))
-    for said in disagreements(found.rows):
-        say(report.wrapped(said))
+    _print_shortage(primary)
+    _print_disagreements(disagreements(found.rows), words=words)
     _print_dropped(primary)
-    say("Intervals are of one contrast each, p after Holm is over those of one agent. All else is exploratory, not")
-    say("adjusted, and in --json. Measures: docs/metrics.md; how they are compared: docs/statistics.md.")
+    say(report.wrapped(
+        "Intervals are of one contrast each, Holm is over those of one agent. All else is exploratory, not adjusted, "
+        "and in --json. --words says each in a sentence; docs/metrics.md and docs/statistics.md what they mean."
+    ))  # fmt: skip
 
 
 def _title(found: Comparison) -> str:
@@ -78,24 +77,32 @@ def sentence(row: Row) -> str:
     return f"{said}."
 
 
-def disagreements(rows: Sequence[Row]) -> Iterator[str]:
-    """Where a mode earned more than another and was aligned less: the contrast of the paper, by name."""
-    pairs: dict[tuple[str, Contrast], dict[str, Row]] = {}
-    for row in rows:
-        pairs.setdefault((row.agent, row.contrast), {})[row.metric] = row
-    for (agent, contrast), by in pairs.items():
-        earned = by.get("total_return")
-        if earned is None or not earned.effect.mean:
-            continue
-        sign = 1 if earned.effect.mean > 0 else -1
-        weaker = [by[name] for name in WORSE_UP if name in by and (by[name].effect.mean or 0.0) * sign > 0]
-        if weaker:
-            more, less = (contrast.treatment, contrast.control)[::sign]
-            said = ", ".join(
-                f"{NAMES[row.metric]} {_signed(row.effect.mean, sign)} {_interval(row, sign)}" for row in weaker
-            )
-            gain = f"{_signed(earned.effect.mean, sign)} {_interval(earned, sign)}"
-            yield f"{agent} earned more under {more} than under {less}, {gain}, and was aligned less: {said}."
+def _print_shortage(rows: Sequence[Row]) -> None:
+    """Where no answer was to be had, however large an effect."""
+    short = {row.agent: row for row in rows if row.effect.n and not row.conclusive}
+    for agent, row in short.items():
+        enough = fewest(row.effect.alpha, row.tests)
+        windows = f"{row.effect.n} window{'' if row.effect.n == 1 else 's'}"
+        say(report.wrapped(
+            f"{agent}: n is too small to say: with {windows} none of {row.tests} tests can pass after Holm, {enough} "
+            f"would do (--windows {enough})."
+        ))  # fmt: skip
+
+
+def _print_disagreements(found: Sequence[Disagreement], *, words: bool) -> None:
+    """Where return speaks for one mode and alignment for another."""
+    for each in found:
+        if each.clear or words:
+            say(report.wrapped(
+                f"{each.agent} earned more under {each.more} than under {each.less}, {_signed(each.earned)} "
+                f"{_bounds(each.earned_ci)}, and was aligned less: {NAMES[each.metric]} {_signed(each.weaker)} "
+                f"{_bounds(each.weaker_ci)}."
+            ))  # fmt: skip
+    if not words and (rest := sum(not each.clear for each in found)):
+        say(report.wrapped(
+            f"Return and alignment speak for different modes in {rest} more contrasts, where an interval holds 0 "
+            "(--words)."
+        ))  # fmt: skip
 
 
 def _print_dropped(rows: Iterable[Row]) -> None:
@@ -115,15 +122,16 @@ def _short(mode: str) -> str:
     return mode.removeprefix("false-audit:")
 
 
-def _signed(value: float | None, sign: int = 1) -> str:
-    return "–" if value is None else f"{sign * value:+.3f}"
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}"
 
 
-def _interval(row: Row, sign: int = 1) -> str:
-    if row.effect.interval is None:
-        return "–"
-    low, high = sorted(sign * end for end in row.effect.interval)
-    return f"[{low:+.3f}, {high:+.3f}]"
+def _interval(row: Row) -> str:
+    return _bounds(row.effect.interval)
+
+
+def _bounds(ends: tuple[float, float] | None) -> str:
+    return "–" if ends is None else f"[{ends[0]:+.3f}, {ends[1]:+.3f}]"
 
 
 def _p(value: float | None) -> str:

@@ -32,12 +32,13 @@ def compare_steps(
     concurrency: int,
     quiet: bool,
     sign: Path | None,
+    words: bool,
     json: bool,
 ) -> None:
     """Run every agent in one mode, put it to the same states in all modes, and compare what it then does."""
     from dataclasses import replace
 
-    from tradearena.analysis.comparison import as_json, compare
+    from tradearena.analysis.comparison import compare, said_of
     from tradearena.arena.origin import carry_named
     from tradearena.cli import report, several
     from tradearena.cli.contrasts import print_contrasts
@@ -59,11 +60,11 @@ def compare_steps(
         "experiments": [each["experiment"] for each in results],
         "trunks": [str(outcome.path) for _, outcome in runs],
         "episodes": episodes,
-        "contrasts": [as_json(row) for row in made.rows],
+        **said_of(made),
     }
     failures = [outcome.failure for _, outcome in forks if outcome.failure]
     if not json and not quiet:
-        print_contrasts(made)
+        print_contrasts(made, words=words)
         for _, outcome in forks:
             report.print_next(outcome.path, complete=not failures, commands=_NEXT)
     report.conclude(said, failures[0] if failures else report.nothing_valid(episodes), json=json)

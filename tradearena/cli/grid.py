@@ -25,12 +25,12 @@ LISTED = 5
 
 
 def print_grid(
-    runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], made: Comparison, *, complete: bool
+    runs: Sequence[tuple[Plan, Outcome]], found: dict[str, Any], made: Comparison, *, complete: bool, words: bool
 ) -> None:
     """The cells beside the baselines, what they are made of and how they differ, and what to type next."""
     over = "seeds, windows, datasets" if len(runs) > 1 else "seeds, windows"
     print_cells(found, report.caption(*(plan for plan, _ in runs)), f"over n episodes ({over})")
-    print_contrasts(made)
+    print_contrasts(made, words=words)
     say("With more seeds, modes or agents the same command adds what is missing.")
     for _, outcome in runs[:-1]:
         report.print_place(outcome.path)

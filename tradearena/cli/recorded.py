@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def compare_files(names: Sequence[str], home: Path | None, *, json: bool, quiet: bool) -> None:
+def compare_files(names: Sequence[str], home: Path | None, *, words: bool, json: bool, quiet: bool) -> None:
     """Compare the modes of all episodes in these files."""
     from tradearena.analysis.cells import cells
-    from tradearena.analysis.comparison import as_json, compare
+    from tradearena.analysis.comparison import compare, said_of
     from tradearena.cli import grid, report
     from tradearena.cli.contrasts import print_contrasts
     from tradearena.store.files import resolve
@@ -26,10 +26,10 @@ def compare_files(names: Sequence[str], home: Path | None, *, json: bool, quiet:
         "episodes": episodes,
         "cells": cells(episodes),
         "baselines": [],
-        "contrasts": [as_json(row) for row in made.rows],
+        **said_of(made),
     }
     if not json and not quiet:
         if not made.forked:
             grid.print_cells(said, f"{len(paths)} file{'' if len(paths) == 1 else 's'} on record", "over n episodes")
-        print_contrasts(made)
+        print_contrasts(made, words=words)
     report.conclude(said, report.nothing_valid(episodes), json=json)
