@@ -158,8 +158,8 @@ def as_far(path, kept):
 
 def missed(path):
     """DuckDB's checksum is the XOR of that of each eight bytes: of equal ones an even number may turn to zeros."""
-    with suppress(StoreError):
-        return steps_on(path) <= STEPS
+    with suppress(StoreError), Reader(path):
+        return True
     return False
 
 
