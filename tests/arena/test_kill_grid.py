@@ -108,7 +108,7 @@ class Kills:
         left = 1 - sum(map(len, self.before.links.values())) / sum(map(len, self.calm.links.values()))
         self.warm.start(*self.typed, "--out", self.path.name, before=place)
         if not place:
-            begins = not self.before.status and self.dice.random() < 0.4
+            begins = not self.before.status and self.dice.random() < 0.7
             time.sleep(
                 self.dice.uniform(0.0, 0.3) if begins else self.dice.uniform(0.0, 1.1) * (self.length * left + 0.1)
             )
