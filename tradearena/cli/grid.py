@@ -49,7 +49,7 @@ def print_cells(found: dict[str, Any], title: str, over: str) -> None:
     if found["baselines"]:
         rows.append((("baselines", ""), None))
     rows += [((f"  {each['agent']}", str(each["n_windows"])), each["metrics"]) for each in found["baselines"]]
-    report.print_metrics(rows, title=title, heads=("agent, feedback", "n"))
+    report.print_metrics(rows, title=title, heads=("agent, feedback", "n"), named=report.ALIGNED)
     say(f"Means {over}{'; baselines are told nothing' if found['baselines'] else ''}.")
     _print_left_out(found["episodes"])
 

@@ -8,7 +8,7 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -49,12 +49,24 @@ COLUMNS = {
 }
 """Metrics of the table, and how a terminal names them; `--json` has all of them, under their full names."""
 
+ALIGNED = {
+    "total_return": "return",
+    "sharpe": "Sharpe",
+    "max_drawdown": "max DD",
+    "cost": "cost",
+    "gate_rate": "gated",
+    "repeat_violation_rate": "repeats",
+    "compliance_lag": "lag",
+    "clip_distance": "clipped",
+}
+"""Those of a comparison: what was earned beside how far wishes kept to the limits."""
+
 _NUMERIC = re.compile(r"[-+]?[\d,.]*%?|–|…|nan|None")
 
 NAMED = 4
 """Datasets that a caption names."""
 
-PLAIN = ("sharpe", "clip_distance")
+PLAIN = ("sharpe", "clip_distance", "compliance_lag")
 
 SPARED = ("cost", "annual_volatility", "turnover", "max_drawdown")
 """Metrics that a narrow terminal does without, the first of them first."""
@@ -175,27 +187,31 @@ def entry(episode: dict[str, Any]) -> tuple[tuple[str], Metrics | None]:
 
 
 def print_metrics(
-    rows: Sequence[tuple[Sequence[str], Metrics | None]], *, title: str, heads: Sequence[str] = ("agent",)
+    rows: Sequence[tuple[Sequence[str], Metrics | None]],
+    *,
+    title: str,
+    heads: Sequence[str] = ("agent",),
+    named: Mapping[str, str] = COLUMNS,
 ) -> None:
     """A table of labels and metrics, with as many columns as there is room for. A pipe has room for all of them."""
     console = Console()
     bounded = _bounded(console)
-    columns = dict(COLUMNS)
+    columns = dict(named)
     for spared in (None, *SPARED):
         columns = {name: said for name, said in columns.items() if name != spared}
-        named = [*heads, *columns.values()]
+        titles = [*heads, *columns.values()]
         cells = [[*labels, *_numbers(found, columns, labels)] for labels, found in rows]
-        needed = width_of(named, cells)
+        needed = width_of(titles, cells)
         if not bounded or needed <= console.width:
             break
     print_table(
-        named,
+        titles,
         cells,
         title=title,
         cut=heads.index("agent") if "agent" in heads else 0,
         width=None if bounded else max(needed, console.width),
     )
-    if left_out := [said for name, said in COLUMNS.items() if name not in columns]:
+    if left_out := [said for name, said in named.items() if name not in columns]:
         say(f"Not shown for want of room: {', '.join(left_out)}. --json has every metric.")
 
 
