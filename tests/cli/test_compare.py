@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import date
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from tradearena.arena.forecast import Forecast
 from tradearena.arena.plan import BASELINES
+from tradearena.cli.several import together
+from tradearena.market.design import Design
+from tradearena.market.writing import write_synthetic
 
 EPISODE = {"id", "agent", "feedback", "seed", "window", "status", "steps", "validity", "root_hash", "metrics"}
 CELL = {"agent", "feedback", "n_episodes", "n_windows", "n_invalid", "metrics"}
@@ -231,7 +237,7 @@ def test_a_signal_stops_the_grid_with_130_and_the_same_command_goes_on(compare, 
         (("--agent", "cash", *told("false-audit", "false-audit:alarm")), "'false-audit:alarm' is asked for twice"),
         (("--agent", "cash", "--seeds", 2, "--seed", 1), "--seed names one; use one of the two"),
         (("--agent", "cash", "--seeds", 0), "'--seeds'"),
-        (("--agent", "cash", "--windows", 0), "'--windows'"),
+        (("--agent", "cash", "--windows", 0), "--windows is 0; at least one window is needed"),
         (("--agent", "cash", "--windows", 60), "ask for at most 35 windows"),
         (("--agent", "cash", "--concurrency", 0), "'--concurrency'"),
     ],
@@ -259,3 +265,151 @@ def test_the_planted_truth_shows_on_real_bars(arena, real_data):
         wished = {(agent[9:], mode): size for agent, mode, size in db.execute(query).fetchall()}
     assert wished["credulous", "false-audit:alarm"] < 0.6 * wished["credulous", "hidden"]
     assert wished["stubborn", "false-audit:alarm"] == pytest.approx(wished["stubborn", "hidden"], abs=1e-3)
+
+
+# ---------------------------------------------------------------------- windows that overlap, scenes, dates
+
+
+def test_rolling_windows_that_overlap_are_counted_and_said(arena, bars):
+    answer = arena("compare", "--data", bars, "--agent", "cash", "--windows", "rolling:6:3")
+    assert answer.code == 0
+    assert "22 windows; those that overlap count as one, which leaves 1 with no bar in common" in answer.err
+    assert "22 windows (1 with no bar in common), 6 decisions in each" in answer.out
+
+
+def test_disjoint_windows_have_no_bar_in_common(arena, bars):
+    answer = arena("compare", "--data", bars, "--agent", "cash", "--windows", "disjoint:6", "--json")
+    assert answer.err.endswith("10 windows, no two with a bar in common\n")
+    spans = [(each["window"]["first"], each["window"]["last"]) for each in answer.json["episodes"]]
+    assert spans == [(20 + 7 * k, 26 + 7 * k) for k in range(10)]
+
+
+def test_a_scene_and_its_days_are_the_same_experiment(arena):
+    typed = ("compare", "--agent", "cash", "--json", "--steps", 3)
+    scene = arena(*typed, "--windows", "calendar:fall-3").json
+    days = arena(*typed, "--windows", "2016-11-10..2016-12-13").json
+    assert days == scene
+    assert scene["episodes"][0]["window"]["end"].startswith("2016-11-16")
+    both = arena(*typed, "--windows", "calendar:fall-3,fall-2").json
+    assert both["experiment"] != scene["experiment"]
+    assert len(both["episodes"]) == 2
+
+
+def test_two_windows_that_begin_together_are_two(arena):
+    windows = "2016-11-10..2016-12-13,2016-11-10..2016-11-18"
+    found = arena("compare", "--agent", "cash", "--json", "--windows", windows).json
+    assert [each["steps"] for each in found["episodes"]] == [6, 23]
+    assert found["cells"][0]["n_windows"] == 2
+
+
+# ---------------------------------------------------------------------- several datasets
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another small dataset."""
+    design = Design(symbols=3, sectors=1, bars=60, seed=6, start=date(2021, 1, 4))
+    return write_synthetic(design, tmp_path / "other")
+
+
+def test_several_datasets_are_an_experiment_each_and_one_comparison(compare, reader, other, tmp_path):
+    asked = ("--data", other, "--agent", reader, *told("true", "hidden"), "--windows", 2)
+    answer = compare(*asked, "--json")
+    assert answer.code == 0
+    found = answer.json
+    assert set(found) == {"experiments", "episodes", "cells", "baselines"}
+    paths = [str(path) for path in sorted((tmp_path / "replays").glob("*.duckdb"))]
+    assert sorted(found["experiments"]) == paths
+    assert [Path(path).stem.split("-")[1] for path in found["experiments"]] == ["small", "other"]
+    assert all(set(each) == {"experiment", *EPISODE} for each in found["episodes"])
+    assert [each["experiment"] for each in found["episodes"]] == [path for path in found["experiments"] for _ in "1234"]
+    assert [(each["n_episodes"], each["n_windows"]) for each in found["cells"]] == [(4, 4)] * 2
+    assert [each["n_windows"] for each in found["baselines"]] == [4] * len(BASELINES)
+    before = [Path(path).read_bytes() for path in paths]
+    again = compare(*asked)
+    assert again.code == 0
+    said = r"2 datasets: small, other +\npolicy standard, 4 windows with no bar in common, 6 decisions in each"
+    assert re.search(said, again.out)
+    assert "warning: other: the bars have one sector" in again.err
+    assert again.out.count("Recorded in replays/") == 2
+    assert [Path(path).read_bytes() for path in paths] == before
+
+
+def test_invented_paths_are_further_datasets(arena):
+    found = arena("compare", "--paths", 3, "--path-seed", 4, "--agent", "cash", "--steps", 2, "--json").json
+    assert [Path(path).stem.split("-")[1:3] for path in found["experiments"]] == [["path", str(k)] for k in (4, 5, 6)]
+    one = arena("compare", "--paths", 1, "--path-seed", 5, "--agent", "cash", "--steps", 2, "--json").json
+    assert one["experiment"] == found["experiments"][1]
+
+
+def test_progress_says_which_dataset_it_is(compare, other, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    err = compare("--data", other, "--agent", "random").err
+    assert "small, 1 of 2: random: 0 of 6 decisions" in err
+
+
+def test_a_stop_begins_no_other_dataset_and_the_same_command_goes_on(compare, user, other, tmp_path):
+    asked = ("--data", other, "--agent", user(STOPPING), *told("true", "hidden"), "--json")
+    stopped = compare(*asked)
+    assert stopped.code == 130
+    said = "small: stopped with 2 of 2 episodes not ended; 1 of 2 datasets not begun"
+    assert stopped.json["error"] == said
+    assert len(stopped.json["experiments"]) == 1
+    (tmp_path / "go").touch()
+    whole = compare(*asked)
+    assert whole.code == 0
+    assert [each["status"] for each in whole.json["episodes"]] == ["complete"] * 4
+
+
+def test_what_fails_on_one_dataset_is_said_with_its_name_after_the_other_is_done(compare, user, other):
+    code = "def ask(seen):\n    if len(seen.symbols) == 4:\n        raise RuntimeError('four')\n    return None\n"
+    answer = compare("--data", other, "--agent", user(code), *told("true"))
+    assert answer.code == 1
+    assert "error: 1 of 2 datasets not ended; small: the agent raised" in answer.err
+    assert re.search(r"Left out: .*, feedback true, seed 0, bars from 20, \S+-small-\w+: error", answer.out)
+    assert "Not finished" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--out", "mine.duckdb"), "--out names one file, and there are 2 datasets"),
+        (("--out", "mine.duckdb", "--dry-run"), "--out names one file, and there are 2 datasets"),
+        (("--windows", "calendar:fall-1"), "the first decision can be made at bar 20"),
+        (("--windows", "calendar:erewhon"), "no scene named 'erewhon'"),
+        (("--windows", "2020-02-10..2020-04-01"), "other: the window 2020-02-10..2020-04-01 does not lie within"),
+    ],
+)
+def test_what_cannot_be_meant_of_several_datasets_ends_with_2_before_any_is_run(compare, other, tmp_path, typed, said):
+    answer = compare("--data", other, "--agent", "cash", *typed)
+    assert answer.code == 2
+    assert said in answer.err
+    assert not (tmp_path / "replays").exists()
+
+
+def test_one_market_does_not_count_twice(compare, bars):
+    same = compare("--data", bars, "--agent", "cash")
+    assert same.code == 2
+    assert "have the same bars: one market does not count twice" in same.err
+
+
+def test_options_of_files_say_nothing_of_invented_paths(arena):
+    answer = arena("compare", "--paths", 2, "--label", "end")
+    assert answer.code == 2
+    assert "are for files" in answer.err
+
+
+def test_a_rehearsal_goes_over_all_datasets_and_runs_none(compare, other, tmp_path):
+    answer = compare("--data", other, "--agent", "cash", "--dry-run")
+    assert (answer.code, answer.out) == (0, "No model would be asked.\n")
+    assert "warning: other: the bars have one sector" in answer.err
+    assert not (tmp_path / "replays").exists()
+
+
+def test_forecasts_of_several_datasets_are_summed_and_a_cost_is_known_where_all_of_it_is():
+    one = Forecast("a", "m", 2, (10, 12), (100, 130), (5, 9), (0.5, 0.75))
+    free = Forecast("b", "n", 1, (1, 1), (2, 2), (3, 3), None)
+    twice = Forecast("a", "m", 4, (20, 24), (200, 260), (10, 18), (1.0, 1.5))
+    assert together([[one, free], [one]]) == [twice, free]
+    assert together([[one], [one._replace(cost=None)]]) == [twice._replace(cost=None)]
+    assert together([[], []]) == []

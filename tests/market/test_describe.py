@@ -7,7 +7,7 @@ from tradearena.market.describe import describe
 
 KEYS = (
     "symbols", "bars", "start", "end", "bars_per_year", "missing", "mean_abs_correlation", "p90_abs_correlation",
-    "pc1_share", "top_pairs", "warnings",
+    "pc1_share", "top_pairs", "warnings", "scenes",
 )  # fmt: skip
 
 

@@ -115,12 +115,13 @@ def perform_each(
     """The same for several datasets, one experiment after the other; after a stop no other is begun."""
 
     from tradearena.cli.several import laid
+    from tradearena.market.scheme import Even
 
     def maker(each: Asked) -> Callable[[], tuple[Plan, list[str]]]:
         return lambda: _plan(each, named=len(asked) > 1)
 
     def told(plans: Sequence[Plan]) -> str:
-        return laid(plans) if asked[0].windows else ""
+        return "" if isinstance(plans[0].window.scheme, Even) else laid(plans)
 
     return carry_out_each(
         [maker(each) for each in asked], means, out, asked[0].home, again=again, concurrency=concurrency, quiet=quiet,

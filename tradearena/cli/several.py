@@ -106,11 +106,10 @@ def _sum(a: Forecast, b: Forecast) -> Forecast:
     def both(x: tuple[int, int], y: tuple[int, int]) -> tuple[int, int]:
         return x[0] + y[0], x[1] + y[1]
 
-    known = a.cost is not None and b.cost is not None
     return a._replace(
         episodes=a.episodes + b.episodes,
         requests=both(a.requests, b.requests),
         input_tokens=both(a.input_tokens, b.input_tokens),
         output_tokens=both(a.output_tokens, b.output_tokens),
-        cost=(a.cost[0] + b.cost[0], a.cost[1] + b.cost[1]) if a.cost and b.cost and known else None,
+        cost=(a.cost[0] + b.cost[0], a.cost[1] + b.cost[1]) if a.cost and b.cost else None,
     )
