@@ -55,7 +55,7 @@ def test_json_has_the_episodes_the_cells_and_the_baselines(compare, reader):
     answer = compare("--agent", reader, "--agent", "momentum", "--seeds", 2, "--windows", 2, "--json")
     assert answer.code == 0
     found = answer.json
-    assert set(found) == {"experiment", "episodes", "cells", "baselines"}
+    assert set(found) == {"experiment", "episodes", "cells", "baselines", "contrasts", "disagreements"}
     assert all(set(episode) == EPISODE for episode in found["episodes"])
     assert len(found["episodes"]) == 4 * 2 * 2 + 2
     assert [(cell["agent"], cell["feedback"]) for cell in found["cells"]] == [
@@ -90,7 +90,7 @@ def test_the_table_has_a_row_for_each_mode_and_each_baseline(compare, reader, ar
     assert labels == [reader, "true", "hidden", "random", "hidden", "baselines", *BASELINES]
     assert [line.split()[1] for line in lines[start + 6 : start + 10]] == ["1"] * 4
     assert lines[start + 1].split()[1] == "2"
-    assert any(line.startswith("Means over n episodes") and line.endswith("No test is made here.") for line in lines)
+    assert any(line.startswith("Means over n episodes") and line.endswith("are told nothing.") for line in lines)
     assert "small: 4 symbols" in answer.out
     commands = [line.split("  ")[1].strip() for line in lines if line.startswith("  tradearena ")]
     assert len(commands) == 3
@@ -98,7 +98,7 @@ def test_the_table_has_a_row_for_each_mode_and_each_baseline(compare, reader, ar
         assert arena(*(word.strip('"') for word in re.findall(r'"[^"]*"|\S+', typed)[1:])).code == 0, typed
 
 
-@pytest.mark.parametrize(("columns", "spared"), [("100", None), ("72", "vol/yr, cost")])
+@pytest.mark.parametrize(("columns", "spared"), [("100", None), ("72", "max DD, cost")])
 def test_a_narrow_terminal_does_without_some_columns_and_cuts_no_number(compare, monkeypatch, columns, spared):
     monkeypatch.setenv("COLUMNS", columns)
     out = compare("--agent", "random").out
@@ -317,7 +317,7 @@ def test_several_datasets_are_an_experiment_each_and_one_comparison(compare, rea
     answer = compare(*asked, "--json")
     assert answer.code == 0
     found = answer.json
-    assert set(found) == {"experiments", "episodes", "cells", "baselines"}
+    assert set(found) == {"experiments", "episodes", "cells", "baselines", "contrasts", "disagreements"}
     paths = [str(path) for path in sorted((tmp_path / "replays").glob("*.duckdb"))]
     assert sorted(found["experiments"]) == paths
     assert [Path(path).stem.split("-")[1] for path in found["experiments"]] == ["small", "other"]
