@@ -131,8 +131,11 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Windows between dates, in the order of time: each holds the bars that start at its begin or later and end by its
-    end, all of them, but for what `--steps` leaves out."""
+    """Windows between dates, in the order of time: each holds all bars of its days, but for what `--steps` leaves out.
+
+    A bar is of the day in which its middle lies: a day's bar is of that day, whether it is stamped at midnight of the
+    exchange or of Greenwich, at the open or at the close.
+    """
 
     stretches: tuple[Stretch, ...]
 
@@ -146,9 +149,10 @@ class Dates:
         return [self._bars(each, panel, room) for each in self.stretches]
 
     def _bars(self, stretch: Stretch, panel: Panel, room: Room) -> tuple[int, int]:
-        first = int(np.searchsorted(panel.start, stretch.begin, side="left"))
-        last = int(np.searchsorted(panel.end, stretch.end, side="right")) - 1
-        if panel.start[0] >= stretch.begin + DAY or panel.end[-1] <= stretch.end - DAY:
+        middle = panel.start + (panel.end - panel.start) // 2
+        first, after = (int(np.searchsorted(middle, edge)) for edge in (stretch.begin, stretch.end))
+        last = after - 1
+        if middle[0] >= stretch.begin + DAY or middle[-1] < stretch.end - DAY:
             there = f"{iso(panel.start[0])} to {iso(panel.end[-1])}"
             raise UsageError(f"{stretch.said} does not lie within the bars, which go from {there}")
         if first < room.first:
