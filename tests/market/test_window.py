@@ -240,9 +240,9 @@ def test_scenes_and_dates_are_one_rule_in_the_order_of_time_and_may_overlap():
     [
         (["0"], "--windows is 0; at least one"),
         (["many"], "--windows many: write a number of windows, rolling:"),
-        (["rolling:60"], "write rolling:LENGTH:STRIDE, in decisions and bars, such as rolling:60:5"),
+        (["rolling:60"], "write rolling:LENGTH:STRIDE, in decisions and bars: rolling:60:5"),
         (["rolling:6.5:1"], "write rolling:LENGTH:STRIDE"),
-        (["disjoint:60:5"], "write disjoint:LENGTH"),
+        (["disjoint:60:5"], "write disjoint:LENGTH, in decisions: disjoint:60"),
         (["rolling:60:0"], "--windows rolling:60:0: length and stride are whole numbers from 1 on"),
         (["disjoint:-3"], "--windows disjoint:-3: length"),
         (["2", "calendar:early"], "--windows 2 and calendar:early: only scenes and dates can be named together"),

@@ -187,8 +187,9 @@ def scheme_of(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo)
     kind, *numbers = asked[0].split(":")
     if kind in ("rolling", "disjoint"):
         if len(numbers) != (2 if kind == "rolling" else 1) or not all(map(_NUMBER.fullmatch, numbers)):
-            form = "rolling:LENGTH:STRIDE" if kind == "rolling" else "disjoint:LENGTH"
-            raise UsageError(f"--windows {asked[0]}: write {form}, in decisions and bars, such as {kind}:60{_EG[kind]}")
+            form = "rolling:LENGTH:STRIDE, in decisions and bars: rolling:60:5"
+            form = form if kind == "rolling" else "disjoint:LENGTH, in decisions: disjoint:60"
+            raise UsageError(f"--windows {asked[0]}: write {form}")
         return Rolling(*map(int, numbers))
     if numbers or not _NUMBER.fullmatch(kind):
         raise UsageError(
@@ -196,9 +197,6 @@ def scheme_of(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo)
             "or dates such as 2020-02-19..2020-04-07"
         )
     return Even(int(kind))
-
-
-_EG = {"rolling": ":5", "disjoint": ""}
 
 
 def _stretches(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo) -> Iterable[Stretch]:
