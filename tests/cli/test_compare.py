@@ -398,7 +398,7 @@ def test_one_market_does_not_count_twice(compare, bars):
     [
         (("--paths", 2, "--label", "end"), "--calendar are for files; invented paths need none of them"),
         (("--path-seed", 4), "say how many with --paths N"),
-        (("--paths", 2, "--windows", "calendar:stress-1"), "path-1: no scene named 'stress-1'; did you mean"),
+        (("--paths", 2, "--windows", "calendar:stress-1"), "path-1: no scene named 'stress-1'; known: fall-1"),
     ],
 )
 def test_what_cannot_be_meant_of_invented_paths_ends_with_2(arena, typed, said):
