@@ -393,10 +393,18 @@ def test_one_market_does_not_count_twice(compare, bars):
     assert "have the same bars: one market does not count twice" in same.err
 
 
-def test_options_of_files_say_nothing_of_invented_paths(arena):
-    answer = arena("compare", "--paths", 2, "--label", "end")
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--paths", 2, "--label", "end"), "--calendar are for files; invented paths need none of them"),
+        (("--path-seed", 4), "say how many with --paths N"),
+        (("--paths", 2, "--windows", "calendar:stress-1"), "path-1: no scene named 'stress-1'; known: fall-1"),
+    ],
+)
+def test_what_cannot_be_meant_of_invented_paths_ends_with_2(arena, typed, said):
+    answer = arena("compare", *typed)
     assert answer.code == 2
-    assert "are for files" in answer.err
+    assert said in answer.err
 
 
 def test_a_rehearsal_goes_over_all_datasets_and_runs_none(compare, other, tmp_path):

@@ -141,6 +141,22 @@ def test_a_limit_ends_a_run_in_good_order_and_more_of_it_goes_on(arena, bars, mo
     assert len(asked("a.duckdb")) == 32
 
 
+def test_a_limit_holds_for_all_datasets_of_a_run_together(arena, bars, model):
+    with ChatServer(concentrated) as server:
+        typed = ("compare", "--agent", model(server), "--feedback", "true", "--data", bars, "--paths", "1", "--json")
+        limited = arena(*typed, "--steps", "4", "--token-limit", "9000")
+        first, second = limited.json["episodes"]
+        asked = len(server.requests)
+        whole = arena(*typed, "--steps", "4")
+    assert limited.code == 0
+    assert "1 of 2 datasets not ended; path-1: " in limited.err
+    assert (first["status"], first["steps"], second["status"]) == ("complete", 4, "limited")
+    assert second["steps"] < 4  # alone it could have had as much as the first
+    assert asked == first["steps"] + second["steps"]
+    assert len(server.requests) == 8
+    assert [each["status"] for each in whole.json["episodes"]] == ["complete", "complete"]
+
+
 def test_time_is_a_limit_for_every_agent(arena, bars):
     typed = ("run", "--agent", "momentum", "--data", bars, "--json", "--out", "a.duckdb")
     assert arena(*typed, "--time-limit", "soon").code == 2

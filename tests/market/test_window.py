@@ -211,6 +211,21 @@ def test_days_are_those_of_the_exchange_and_both_are_inside():
     assert Window(scheme=scheme).rule == f"start=- end=- steps=- every=1 {scheme.rule}"
 
 
+@pytest.mark.parametrize(
+    ("zone", "starts"),
+    [
+        *((zone, 0) for zone in ("UTC", "America/New_York", "Asia/Shanghai", "Asia/Tokyo")),  # midnight of Greenwich
+        ("America/New_York", 5), ("Asia/Shanghai", -8),  # midnight of the exchange
+        ("America/New_York", -3), ("Asia/Shanghai", -17),  # the close of the day before: labelled by their end
+    ],
+)  # fmt: skip
+def test_a_bar_is_of_the_day_in_which_its_middle_lies(zone, starts):
+    panel, shift = _panel(60), np.timedelta64(starts, "h")
+    moved = Panel.of(["A"], panel.start + shift, panel.end + shift, (panel.close,) * 4, panel.volume, bars_per_year=365)
+    window = Window(scheme=scheme_of(["2024-01-25..2024-02-05"], {}, ZoneInfo(zone)))
+    assert window.resolve(moved, warmup=20, latency=1) == (Span(24, 35, 1, 1),)
+
+
 def test_scenes_and_dates_are_one_rule_in_the_order_of_time_and_may_overlap():
     scenes = {"late": ("2024-02-10", "2024-02-20"), "early": ("2024-01-25", "2024-02-12")}
     dates = ["2024-02-10..2024-02-20", "2024-01-25..2024-02-12"]
@@ -225,9 +240,9 @@ def test_scenes_and_dates_are_one_rule_in_the_order_of_time_and_may_overlap():
     [
         (["0"], "--windows is 0; at least one"),
         (["many"], "--windows many: write a number of windows, rolling:"),
-        (["rolling:60"], "write rolling:LENGTH:STRIDE, in decisions and bars, such as rolling:60:5"),
+        (["rolling:60"], "write rolling:LENGTH:STRIDE, in decisions and bars: rolling:60:5"),
         (["rolling:6.5:1"], "write rolling:LENGTH:STRIDE"),
-        (["disjoint:60:5"], "write disjoint:LENGTH"),
+        (["disjoint:60:5"], "write disjoint:LENGTH, in decisions: disjoint:60"),
         (["rolling:60:0"], "--windows rolling:60:0: length and stride are whole numbers from 1 on"),
         (["disjoint:-3"], "--windows disjoint:-3: length"),
         (["2", "calendar:early"], "--windows 2 and calendar:early: only scenes and dates can be named together"),

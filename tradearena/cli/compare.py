@@ -47,7 +47,7 @@ def compare(
     model: options.Model = None,
     data: options.Datas = None,
     paths: options.Paths = None,
-    path_seed: options.PathSeed = 1,
+    path_seed: options.PathSeed = None,
     policy: options.PolicyName = DEFAULT_POLICY,
     feedback: options.Feedbacks = None,
     seeds: options.Seeds = None,
@@ -129,13 +129,16 @@ def _usual(start: datetime | None, end: datetime | None, steps: int | None) -> t
     return () if (start, end, steps) != (None, None, None) else (WINDOWS,)
 
 
-def _markets(asked: Asked, data: Sequence[str], paths: int | None, path_seed: int) -> list[Asked]:
+def _markets(asked: Asked, data: Sequence[str], paths: int | None, path_seed: int | None) -> list[Asked]:
     """What is asked of each dataset: those that are named, and the invented ones."""
     from tradearena.market.design import Design
 
     if paths and not data and (asked.label or asked.volume_unit or asked.calendar):
         raise UsageError("--label, --volume-unit and --calendar are for files; invented paths need none of them")
-    invented: list[str | Design] = [Design(seed=path_seed + k) for k in range(paths or 0)]
+    if path_seed is not None and paths is None:
+        raise UsageError("--path-seed is the seed of the first invented path; say how many with --paths N")
+    first = Design().seed if path_seed is None else path_seed
+    invented: list[str | Design] = [Design(seed=first + k) for k in range(paths or 0)]
     named: list[str | Design] = [*data] or ([] if invented else [DEFAULT_DATA])
     return [replace(asked, data=each) for each in (*named, *invented)]
 

@@ -44,7 +44,10 @@ Paths = Annotated[
     int | None,
     typer.Option("--paths", min=1, max=1000, metavar="N", help="N invented market paths, an experiment file for each."),
 ]
-PathSeed = Annotated[int, typer.Option("--path-seed", min=0, max=2**62, help="Seed of the first of them.")]
+PathSeed = Annotated[
+    int | None,
+    typer.Option("--path-seed", min=0, max=2**62, metavar="SEED", help="Seed of the first path. Default: 1."),
+]
 Data = Annotated[str, typer.Option("--data", "-d", help="Dataset name, folder, or CSV or Parquet file.")]
 PolicyName = Annotated[str, typer.Option("--policy", "-p", help="Policy name or path.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the agent's dice.", min=0, max=2**63 - 1)]

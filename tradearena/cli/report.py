@@ -281,7 +281,8 @@ def caption(*plans: Plan) -> str:
     plan, n = plans[0], len(plans)
     spans = [span for each in plans for span in each.spans]
     counts = sorted({len(each.decisions) for each in spans})
-    decisions = f"{' or '.join(f'{each:,}' for each in counts)} decisions"
+    between = " or " if len(counts) < 3 else " to "
+    decisions = f"{between.join(f'{each:,}' for each in dict.fromkeys((counts[0], counts[-1])))} decisions"
     if len(spans) > 1:
         alone = clusters_of(plans)
         apart = "with no bar in common" if alone == len(spans) else f"({alone} with no bar in common)"

@@ -1,28 +1,24 @@
-"""What the verbs that run agents share: options come in, a plan and its outcome go out; progress goes to stderr, and
-Ctrl-C becomes an orderly stop."""
+"""What the verbs that run agents share: options come in, plans and their outcomes go out; warnings go to stderr."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from tradearena.errors import Interrupted, UsageError
+from tradearena.cli.watch import Watch
+from tradearena.errors import UsageError
 
 if TYPE_CHECKING:
     from tradearena.agents.switchboard import Switchboard
     from tradearena.arena.experiment import Outcome
     from tradearena.arena.plan import Plan, Programme
-    from tradearena.arena.schedule import Standing
     from tradearena.market.design import Design
     from tradearena.store.signature import Signer
 
@@ -113,7 +109,6 @@ def perform_each(
     sign: Path | None,
 ) -> list[tuple[Plan, Outcome]]:
     """The same for several datasets, one experiment after the other; after a stop no other is begun."""
-
     from tradearena.cli.several import laid
     from tradearena.market.scheme import Even
 
@@ -328,57 +323,3 @@ def announce_keys() -> None:
 
     if added := read_dotenv(Path.cwd()):
         typer.echo(f"keys read from .env: {', '.join(added)}", err=True)
-
-
-class Watch:
-    """Shows how far a run is, on stderr, and turns the first Ctrl-C or SIGTERM into an orderly stop."""
-
-    def __init__(self, *, show: bool) -> None:
-        self.show, self.stopped, self.heading = show, False, ""
-        self._shown = 0.0
-        self._line = self._told = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Watch:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._stop)
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if self._line:
-            typer.echo("\r\033[K", err=True, nl=False)
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted("stopped at once; the same command takes it up again") from None
-
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
-        if self.stopped:  # the second one means it
-            raise KeyboardInterrupt
-        self.stopped = True
-        typer.echo("\nstopping after this step; once more to stop at once", err=True)
-        del number
-
-    def __call__(self, standing: Standing) -> bool:
-        """Progress of an experiment: at most ten lines a second on a terminal, none elsewhere."""
-        now = time.monotonic()
-        if self.show and sys.stderr.isatty() and now - self._shown > 0.1:
-            self._shown, self._line = now, True
-            typer.echo(f"\r\033[K{self.heading}{_said(standing)}", err=True, nl=False)
-        return self.stopped
-
-    def held(self, waited: float) -> bool:
-        """Another process holds the file: the run waits for it as long as it takes, and says so once."""
-        if not self._told:
-            self._told = True
-            hint = "close it there, or press Ctrl-C twice to stop"
-            typer.echo(f"\nwaiting: another process holds the experiment file open; {hint}", err=True)
-        del waited
-        return True
-
-
-def _said(standing: Standing) -> str:
-    if standing.episodes == 1:
-        return f"{standing.agent}: {standing.done:,} of {standing.total:,} decisions"
-    episodes = f"{standing.ended:,} of {standing.episodes:,} episodes"
-    return f"{episodes}, {standing.reached:,} of {standing.decisions:,} decisions"

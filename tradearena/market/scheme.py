@@ -131,8 +131,11 @@ class Stretch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Windows between dates, in the order of time: each holds the bars that start at its begin or later and end by its
-    end, all of them, but for what `--steps` leaves out."""
+    """Windows between dates, in the order of time: each holds all bars of its days, but for what `--steps` leaves out.
+
+    A bar is of the day in which its middle lies: a day's bar is of that day, whether it is stamped at midnight of the
+    exchange or of Greenwich, at the open or at the close.
+    """
 
     stretches: tuple[Stretch, ...]
 
@@ -146,9 +149,10 @@ class Dates:
         return [self._bars(each, panel, room) for each in self.stretches]
 
     def _bars(self, stretch: Stretch, panel: Panel, room: Room) -> tuple[int, int]:
-        first = int(np.searchsorted(panel.start, stretch.begin, side="left"))
-        last = int(np.searchsorted(panel.end, stretch.end, side="right")) - 1
-        if panel.start[0] >= stretch.begin + DAY or panel.end[-1] <= stretch.end - DAY:
+        middle = panel.start + (panel.end - panel.start) // 2
+        first, after = (int(np.searchsorted(middle, edge)) for edge in (stretch.begin, stretch.end))
+        last = after - 1
+        if middle[0] >= stretch.begin + DAY or middle[-1] < stretch.end - DAY:
             there = f"{iso(panel.start[0])} to {iso(panel.end[-1])}"
             raise UsageError(f"{stretch.said} does not lie within the bars, which go from {there}")
         if first < room.first:
@@ -183,8 +187,9 @@ def scheme_of(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo)
     kind, *numbers = asked[0].split(":")
     if kind in ("rolling", "disjoint"):
         if len(numbers) != (2 if kind == "rolling" else 1) or not all(map(_NUMBER.fullmatch, numbers)):
-            form = "rolling:LENGTH:STRIDE" if kind == "rolling" else "disjoint:LENGTH"
-            raise UsageError(f"--windows {asked[0]}: write {form}, in decisions and bars, such as {kind}:60{_EG[kind]}")
+            form = "rolling:LENGTH:STRIDE, in decisions and bars: rolling:60:5"
+            form = form if kind == "rolling" else "disjoint:LENGTH, in decisions: disjoint:60"
+            raise UsageError(f"--windows {asked[0]}: write {form}")
         return Rolling(*map(int, numbers))
     if numbers or not _NUMBER.fullmatch(kind):
         raise UsageError(
@@ -192,9 +197,6 @@ def scheme_of(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo)
             "or dates such as 2020-02-19..2020-04-07"
         )
     return Even(int(kind))
-
-
-_EG = {"rolling": ":5", "disjoint": ""}
 
 
 def _stretches(asked: Sequence[str], scenes: Mapping[str, Scene], zone: ZoneInfo) -> Iterable[Stretch]:
