@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tradearena import rooms
+from tradearena.store.schema import ENGINE
 
 
 def test_a_table_shows_both_ends_of_an_episode_and_the_metrics(arena, recorded):
@@ -173,8 +174,10 @@ def test_a_file_is_verified_from_itself_alone(arena, recorded):
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.count(" yes ") >= 3
     found = arena("replay", recorded, "--verify", "--json").json
-    assert found["whole"] == []
-    assert {(each["wrong"], each["recomputed"], each["sealed"]) for each in found["episodes"]} == {(None, True, True)}
+    assert (found["verified"], found["whole"], found["engine"]) == (True, [], ENGINE)
+    names = ("first_divergence", "recomputed", "sealed", "chain_ok", "seal_ok")
+    assert {tuple(each[name] for name in names) for each in found["episodes"]} == {(None, True, True, True, True)}
+    assert f"is what it says, by the rules of engine {ENGINE}." in answer.out
     fast = arena("replay", recorded, "--verify", "--fast", "--json").json
     assert {each["recomputed"] for each in fast["episodes"]} == {False}
 
@@ -207,6 +210,19 @@ def test_a_file_that_was_changed_is_convicted(arena, recorded, tmp_path):
     found = arena("replay", copy, "--verify", "--json")
     assert found.code == 1
     assert "mark.nav at bar 22 is " in found.json["error"]
+    assert found.json["verified"] is False
+    for episode in found.json["episodes"]:
+        first = episode["first_divergence"]
+        assert (first["table"], first["step"], first["field"]) == ("mark", 22, "nav")
+        assert first["recorded"] == pytest.approx(first["recomputed"] + 0.01)
+        assert (episode["chain_ok"], episode["seal_ok"]) == (False, False)
+    with duckdb.connect(str(copy)) as db:
+        db.execute("UPDATE mark SET nav = nav - 0.01 WHERE t = 22")
+        db.execute("UPDATE episode SET error = 'none'")
+    sealed = arena("replay", copy, "--verify", "--json").json["episodes"]
+    assert {(each["chain_ok"], each["seal_ok"], each["first_divergence"]["field"]) for each in sealed} == {
+        (True, False, "seal")
+    }
     assert arena("replay", copy, "--verify", "--fast").code == 1
     assert arena("replay", copy, "--fast").code == 2
 

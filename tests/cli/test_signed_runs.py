@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tradearena.store.schema import ENGINE
 from tradearena.store.signature import fingerprint
 from tradearena.testing import ChatServer
 
@@ -38,7 +39,7 @@ def test_a_file_is_signed_by_its_author_and_everybody_can_tell(arena, bars):
     checked = arena("replay", "a.duckdb", "--verify", "--key", "author.pub")
     assert checked.code == 0
     assert f"\n2 of 2 episodes signed by {NAME}\n" in checked.out
-    assert checked.out.endswith(f"a.duckdb is what it says, signed by {NAME}.\n")
+    assert checked.out.endswith(f"a.duckdb is what it says, by the rules of engine {ENGINE}, signed by {NAME}.\n")
     refused = arena("replay", "a.duckdb", "--verify", "--fast", "--key", "other.pub")
     assert refused.code == 1
     assert f"signature.key is '{NAME}', and should be '{STRANGER}'; 2 in all" in refused.err

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,8 @@ class Signed(NamedTuple):
 
 class Verdict(NamedTuple):
     """What became of one episode: how many steps were checked, whether they were recomputed, whether there is a seal
-    (one that has not come to its end has none), what is wrong, and who signed it."""
+    (one that has not come to its end has none), the first thing that is wrong, who signed it, and whether chain and
+    seal by themselves hold."""
 
     episode: str
     agent: str
@@ -76,6 +78,8 @@ class Verdict(NamedTuple):
     sealed: bool
     wrong: Divergence | None
     signed: tuple[Signed, ...] = ()
+    chain_ok: bool = True
+    seal_ok: bool = True
 
 
 def verify(path: Path, *, fast: bool = False, key: bytes | None = None) -> tuple[list[Divergence], list[Verdict]]:
@@ -130,21 +134,46 @@ def _verdict(
 ) -> Verdict:
     """Check one episode; of several things that are wrong the one that says most is named: the recomputed before the
     link, the link before the seal, and the seal before a signature."""
-    wrong, steps = None, 0
     signed = tuple(Signed(each.name, each.signed_at, each.holds()) for each in held)
-    try:
+    steps, found = 0, _Found(row.id)
+    with found.by("record"):
         story = story_of(reader, row.id)
         steps = len(story.steps)
         if not fast:
-            replayed(reader, row, story)
-        _chain(row, story, _prefix(row))
-        _seal(reader, row, story, setup)
-        _signatures(row, held, signed, key)
-    except Differs as found:
-        wrong = Divergence(row.id, *found.at)
-    except (TradeArenaError, ValueError, TypeError, KeyError, IndexError) as error:
-        wrong = Divergence(row.id, "episode", None, "rows", f"unreadable ({error})", "readable")
-    return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, wrong, signed)
+            with found.by("recomputation"):
+                replayed(reader, row, story)
+        with found.by("chain"):
+            _chain(row, story, _prefix(row))
+        with found.by("seal"):
+            _seal(reader, row, story, setup)
+        with found.by("signature"):
+            _signatures(row, held, signed, key)
+    wrong = found.wrong
+    first = next((wrong[check] for check in _CHECKS if check in wrong), None)
+    chain, seal = (not {"record", check} & set(wrong) for check in ("chain", "seal"))
+    return Verdict(row.id, row.agent, row.feedback, steps, not fast, row.seal is not None, first, signed, chain, seal)
+
+
+_CHECKS = ("record", "recomputation", "chain", "seal", "signature")
+"""Those that say most come first."""
+
+
+class _Found:
+    """What each check found wrong with an episode."""
+
+    def __init__(self, episode: str) -> None:
+        self.episode, self.wrong = episode, dict[str, Divergence]()
+
+    @contextmanager
+    def by(self, check: str) -> Iterator[None]:
+        """Keep what is found; whatever cannot be read is wrong."""
+        try:
+            yield
+        except Differs as found:
+            self.wrong[check] = Divergence(self.episode, *found.at)
+        except (TradeArenaError, ValueError, TypeError, KeyError, IndexError) as error:
+            said = f"unreadable ({error})"
+            self.wrong[check] = Divergence(self.episode, "episode", None, "rows", said, "readable")
 
 
 def _chain(row: EpisodeRow, story: Story, prefix: Prefix | None) -> None:

@@ -15,6 +15,7 @@ from tradearena.cli.terminal import say
 from tradearena.errors import DivergedError, UsageError
 
 if TYPE_CHECKING:
+    from tradearena.arena.verify import Divergence, Verdict
     from tradearena.store.reader import Reader
     from tradearena.store.rows import EpisodeRow
     from tradearena.store.story import Line, Page
@@ -102,6 +103,7 @@ def _verify(path: Path, key: Path | None, *, fast: bool, json: bool) -> None:
     """Say what was checked, and fail where something is not as it must be."""
     from tradearena.arena.verify import verify
     from tradearena.cli import report
+    from tradearena.store.schema import ENGINE
     from tradearena.store.signature import NEEDED, fingerprint, open_public
 
     author = None if key is None else open_public(key)
@@ -109,12 +111,14 @@ def _verify(path: Path, key: Path | None, *, fast: bool, json: bool) -> None:
     wrong = [*whole, *(verdict.wrong for verdict in verdicts if verdict.wrong)]
     convicted = DivergedError(f"{path}: {wrong[0]}; {len(wrong)} in all") if wrong else None
     if json:
-        found = [
-            {**each._asdict(), "wrong": each.wrong and str(each.wrong), "signed": [s._asdict() for s in each.signed]}
-            for each in verdicts
-        ]
-        error = {"error": str(convicted)} if convicted else {}
-        report.print_json({"experiment": str(path), "whole": [str(each) for each in whole], "episodes": found, **error})
+        found = {
+            "experiment": str(path),
+            "verified": convicted is None,
+            "engine": ENGINE,
+            "whole": [_diverged(each) for each in whole],
+            "episodes": [_judged(each) for each in verdicts],
+        }
+        report.print_json(found | ({"error": str(convicted)} if convicted else {}))
         raise typer.Exit(1 if convicted else 0)
     rows = [
         [each.episode, each.agent, each.feedback, f"{each.steps:,}", "no" if each.wrong else "yes",
@@ -129,7 +133,39 @@ def _verify(path: Path, key: Path | None, *, fast: bool, json: bool) -> None:
         say(f"warning: signatures were not checked; that needs {NEEDED}", err=True)
     if convicted:
         raise convicted
-    say(f"{path} is what it says{'' if author is None else f', signed by {fingerprint(author)}'}.")
+    by = "" if author is None else f", signed by {fingerprint(author)}"
+    say(f"{path} is what it says, by the rules of engine {ENGINE}{by}.")
+
+
+def _judged(verdict: Verdict) -> dict[str, object]:
+    """What became of one episode, in the words of JSON."""
+    return {
+        "id": verdict.episode,
+        "agent": verdict.agent,
+        "feedback": verdict.feedback,
+        "steps": verdict.steps,
+        "recomputed": verdict.recomputed,
+        "sealed": verdict.sealed,
+        "chain_ok": verdict.chain_ok,
+        "seal_ok": verdict.seal_ok,
+        "first_divergence": verdict.wrong and _diverged(verdict.wrong),
+        "signed": [each._asdict() for each in verdict.signed],
+    }
+
+
+def _diverged(found: Divergence) -> dict[str, object]:
+    """What is not as it must be, in the words of JSON."""
+    recorded, recomputed = (
+        each.tolist() if hasattr(each, "tolist") else each for each in (found.recorded, found.recomputed)
+    )
+    return {
+        "table": found.table,
+        "step": found.t,
+        "field": found.field,
+        "recorded": recorded,
+        "recomputed": recomputed,
+        "sentence": str(found),
+    }
 
 
 def _as_json(found: Page) -> dict[str, object]:
