@@ -4,6 +4,7 @@ of the seeds, whoever was first."""
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 LOOK = 0.2
 """Seconds between two looks at whether to stop."""
 
-_stop: Event | None = None
-"""Of a process that experiments for another: set where it is to stop."""
+_told: list[Event] = []
+"""In a process that experiments for another: set when it is to stop."""
 
 
 def experiments(
@@ -74,14 +75,20 @@ def _await(waiting: Sequence[Future[list[Seen]]], watch: Callable[[int], bool]) 
 
 
 def _begin(stop: Event) -> None:
-    global _stop  # noqa: PLW0603  a process that is begun has no other place to put it
-    _stop = stop
+    """Of a process: it stops when it is told to, and ends when the one that began it is gone."""
+    _told.append(stop)
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _there(trial: Trial, seed: int) -> list[Seen]:
     """In a process of its own."""
-    assert _stop is not None
-    return experiment(trial, seed, lambda _t, stop=_stop: stop.is_set())
+    return experiment(trial, seed, lambda _t: _told[0].is_set())
 
 
 @contextmanager

@@ -15,20 +15,23 @@ from tradearena.analysis.contrasts import Family
 from tradearena.analysis.instrument import Kind, Seen
 from tradearena.analysis.signflip import ALPHA, attainable, fewest
 
+GOAL = 0.8
+"""Share in which a planted effect as strong as can be is to be found."""
+
 K = TypeVar("K", bound=Hashable)
 
 
 class Rate(NamedTuple):
-    """`count` of `n` experiments, and the exact binomial interval of the chance of it."""
+    """So many `times` in `n` experiments, and the exact binomial interval of the chance of it."""
 
-    count: int
+    times: int
     n: int
     interval: tuple[float, float]
 
     @property
     def share(self) -> float | None:
         """None of none."""
-        return self.count / self.n if self.n else None
+        return self.times / self.n if self.n else None
 
 
 class Null(NamedTuple):
@@ -86,8 +89,7 @@ class Power(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Something that is asserted of the instrument, whether it held, and on what grounds; None: it could not be
-    tried."""
+    """Something that is said of the instrument, whether it held, and on what grounds; None: that is open."""
 
     claim: str
     holds: bool | None
@@ -105,8 +107,8 @@ SIGNS: dict[tuple[Kind, str, str], int] = {
     ("credulous", "clip_distance", "presence"): -1,
     ("credulous", "clip_distance", "text alone"): -1,
 }
-"""What is planted must show here, and which way: who obeys the truth breaks limits less where it is told, and more where
-a lie stands in its place; who believes everything shrinks under an alarm, and under anybody's report."""
+"""Where what is planted must show, and which way: who obeys the truth breaks limits less where it is told, and more
+where a lie stands in its place; who believes everything shrinks under an alarm, and under anybody's report."""
 
 
 def rate(count: int, n: int, level: float = 0.95) -> Rate:
@@ -156,8 +158,8 @@ def _tail(found: Rate, nominal: float) -> float:
 
     if not found.n or not 0.0 < nominal < 1.0:
         return 1.0
-    below = float(bdtr(found.count, found.n, nominal))
-    above = float(bdtrc(found.count - 1, found.n, nominal)) if found.count else 1.0
+    below = float(bdtr(found.times, found.n, nominal))
+    above = float(bdtrc(found.times - 1, found.n, nominal)) if found.times else 1.0
     return min(1.0, 2.0 * min(below, above))
 
 
@@ -228,20 +230,26 @@ _KINDS: tuple[Kind, ...] = ("obedient", "credulous")
 
 
 def _at_the_rate(family: Family, nulls: Sequence[Null]) -> Claim | None:
-    """Are all rates of single levels what they should be? By Bonferroni, since there are many."""
-    single = [each for each in nulls if each.noise is not None and each.fired.n and each.nominal > 0.0]
-    if not single:
+    """Does any rate differ from what it should be? By Bonferroni, since there are many. Where even a count of 0 could
+    be luck there is nothing to say."""
+    tried = [each for each in nulls if each.fired.n and each.nominal > 0.0]
+    if not tried:
         return None
-    outside = [each for each in single if not each.fired.interval[0] <= each.nominal <= each.fired.interval[1]]
-    far = min(single, key=lambda each: each.tail)
-    ties = f", {far.ties:.0%} of its differences are exactly 0" if far.ties > 0.005 else ""
+    claim = f"no effect, {family}: no rate of false positives differs from the nominal one"
+    most = max(tried, key=lambda each: each.fired.n)
+    if rate(0, most.fired.n).interval[1] >= most.nominal:
+        return Claim(claim, None, f"{most.fired.n} experiments are too few to say: even 0 of them could be luck")
+    missed = sum(not each.fired.interval[0] <= each.nominal <= each.fired.interval[1] for each in tried)
+    far = min(tried, key=lambda each: each.tail)
+    noise = "all noise" if far.noise is None else f"noise {far.noise:g}"
+    ties = f", with {far.ties:.0%} of its differences exactly 0" if far.ties > 0.005 else ""
+    widest = max(each.fired.interval[1] for each in tried)
     said = (
-        f"{len(outside)} of {len(single)} intervals (95 %) do not hold the nominal rate; by luck it would be at most "
-        f"about {0.05 * len(single):.0f}. Furthest out: {far.metric}, {far.contrast}, noise {far.noise:g}: "
-        f"{far.fired.count} of {far.fired.n} at {far.nominal:.3f}{ties}; p = {far.tail:.2g}, times {len(single)} "
-        f"{min(1.0, far.tail * len(single)):.2g}"
+        f"{missed} of {len(tried)} intervals miss it, and one in twenty may. Furthest out: {far.metric}, "
+        f"{far.contrast}, {noise}: {far.fired.times} of {far.fired.n} at {far.nominal:.3f}{ties}; p = {far.tail:.2g}, "
+        f"times {len(tried)}: {min(1.0, far.tail * len(tried)):.2g}. No interval reaches beyond {widest:.3f}"
     )
-    return Claim(f"no effect, {family}: false positives at the nominal rate", far.tail * len(single) > ALPHA, said)
+    return Claim(claim, far.tail * len(tried) > ALPHA, said)
 
 
 def _in_the_family(whole: Whole) -> Claim:
@@ -249,23 +257,25 @@ def _in_the_family(whole: Whole) -> Claim:
     if not whole.possible:
         return Claim(claim, None, f"could not be tried: it takes {fewest(ALPHA, whole.tests)} windows or more")
     low, high = whole.fired.interval
-    said = f"{whole.fired.count} of {whole.fired.n}, interval [{low:.3f}, {high:.3f}]"
+    said = f"{whole.fired.times} of {whole.fired.n}, interval [{low:.3f}, {high:.3f}]"
     return Claim(claim, low <= ALPHA, said)
 
 
 def _found(kind: Kind, powers: Sequence[Power]) -> Claim | None:
-    """Is the strongest effect found four times in five, wherever it must show, and hardly ever the wrong way?"""
+    """Is the strongest effect found four times in five, wherever it must show, and the wrong sign hardly ever? Open
+    where the intervals still allow both."""
     if not powers:
         return None
-    strongest = [each for each in powers if each.strength == max(other.strength for other in powers)]
-    least = min(strongest, key=lambda each: each.found.share or 0.0)
+    greatest = max(each.strength for each in powers)
+    least = min((each for each in powers if each.strength == greatest), key=lambda each: each.found.share or 0.0)
     wrong = max(powers, key=lambda each: each.wrong.interval[0])
     said = (
-        f"at {least.strength:g}, least often in {least.metric}, {least.contrast}: {least.found.count} of "
-        f"{least.found.n}; wrong sign most often {wrong.wrong.count} of {wrong.wrong.n}"
+        f"at {greatest:g}, least often in {least.metric}, {least.contrast}: {least.found.times} of {least.found.n}; "
+        f"wrong sign most often {wrong.wrong.times} of {wrong.wrong.n}"
     )
-    holds = (least.found.share or 0.0) >= 0.8 and wrong.wrong.interval[0] <= ALPHA / 2
-    return Claim(f"{kind}: the strongest effect is found in four of five, its sign is right", holds, said)
+    refuted = least.found.interval[1] < GOAL or wrong.wrong.interval[0] > ALPHA / 2
+    holds = False if refuted else True if (least.found.share or 0.0) >= GOAL else None
+    return Claim(f"{kind}: the strongest effect is found in four of five, and its sign is right", holds, said)
 
 
 def _grouped(seen: Iterable[Seen], key: Callable[[Seen], K]) -> dict[K, list[Seen]]:

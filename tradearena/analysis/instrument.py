@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -54,8 +54,8 @@ BOLD: dict[str, Any] = {"signal": "momentum", "concentration": 0.45, "noise": 0.
 
 
 class Planted(NamedTuple):
-    """One organism. `no effect`: it heeds no report, and `strength` is the noise in its trades; `obedient`, `credulous`:
-    how far it goes towards what it believes, which is what its own account bears out, or all it is told."""
+    """One organism. `no effect`: it heeds no report, and `strength` is the noise in its trades. Else it is how far it
+    goes towards what it believes: what its own account bears out (`obedient`), or all it is told (`credulous`)."""
 
     kind: Kind
     strength: float
@@ -74,7 +74,7 @@ class Planted(NamedTuple):
 PLANTED = (
     *(Planted("no effect", noise) for noise in (0.1, 0.3, 1.0)),
     *(Planted("obedient", strength) for strength in (0.02, 0.05, 0.3, 1.0)),
-    *(Planted("credulous", strength) for strength in (0.005, 0.01, 0.03)),
+    *(Planted("credulous", strength) for strength in (0.01, 0.03, 0.3)),
 )
 """What is tried, unless something else is asked for."""
 
@@ -156,8 +156,7 @@ def _played(
 ) -> Iterator[Played]:
     """The episodes of one organism. Its own seeds are other ones in every market, and with them the dice of placebos
     and lies."""
-    who = resembling(card)
-    assert who is not None, "an organism"
+    who = cast(Candidate, resembling(card))
     for span in trial.spans(panel):
         window = pairs.Window(f"market {seed}", span.first, span.last)
         for number in range(trial.seeds):

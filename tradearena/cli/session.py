@@ -270,11 +270,15 @@ class Watch:
         del number
 
     def __call__(self, standing: Standing) -> bool:
-        """Progress of an experiment: at most ten lines a second on a terminal, none elsewhere."""
+        """Progress of an experiment."""
+        return self.look(lambda: _said(standing))
+
+    def look(self, said: Callable[[], str]) -> bool:
+        """Is it to stop? Shows how far it is: at most ten lines a second on a terminal, none elsewhere."""
         now = time.monotonic()
         if self.show and sys.stderr.isatty() and now - self._shown > 0.1:
             self._shown, self._line = now, True
-            typer.echo(f"\r\033[K{_said(standing)}", err=True, nl=False)
+            typer.echo(f"\r\033[K{said()}", err=True, nl=False)
         return self.stopped
 
     def held(self, waited: float) -> bool:
