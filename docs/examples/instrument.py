@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,16 @@ def _made_by(found: Found) -> str:
     first = found["seed"]
     size = f"--experiments {found['experiments']} --windows {found['windows']} --steps {found['steps']}"
     said = ", ".join(f"{name} {versions[name]}" for name in ("tradearena", "python", "numpy", "daqp"))
-    return (
+    return textwrap.fill(
         f"`tradearena check --instrument {size} --seed {first}`: markets of the seeds {first} to "
         f"{first + found['experiments'] - 1}, policy `{found['policy']['name']}`, modes "
         f"{', '.join(f'`{mode}`' for mode in found['modes'])}; {len(found['organisms'])} organisms in each market, "
         f"{found['seeds']} seed each. It took {found['seconds'] / 60:.1f} minutes in {found['jobs']} processes, load "
         f"{before} at the start and {after} at the end, on {versions['processor']}; {said}, revision "
         f"{(versions['revision'] or 'unknown')[:10]}. With {found['windows']} windows the attainable level is "
-        f"{found['attainable']:.4f}."
+        f"{found['attainable']:.4f}.",
+        120,
+        break_on_hyphens=False,
     )
 
 
