@@ -18,6 +18,7 @@ from typing import Any
 from tradearena import policy
 from tradearena.analysis.instrument import Trial
 from tradearena.cli.calibrated import VERDICTS, interval, measure, share
+from tradearena.cli.session import Watch
 
 PAGE = Path(__file__).resolve().parents[1] / "calibration.md"
 BEGIN, END = (
@@ -127,13 +128,12 @@ def main(sizes: Sequence[int]) -> None:
     count, windows, steps, jobs = (*sizes, *(200, 10, 40, os.cpu_count() or 1)[len(sizes) :])
     trial = Trial(policy.load("standard"), windows=windows, steps=steps)
 
-    def watch(ended: int) -> bool:
-        print(f"\r{ended} of {count} markets", end="", file=sys.stderr, flush=True)
-        return False
-
-    found = measure(trial, range(1, count + 1), jobs, watch)
+    with Watch(show=True) as shown:
+        found = measure(
+            trial, range(1, count + 1), jobs, lambda ended: shown.look(lambda: f"{ended} of {count} markets")
+        )
     PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), measured(found)), encoding="utf-8")
-    print(f"\nwritten to {PAGE}", file=sys.stderr)
+    print(f"written to {PAGE}")
 
 
 if __name__ == "__main__":

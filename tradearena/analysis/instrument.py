@@ -9,7 +9,6 @@ same market, and share its reference.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +23,7 @@ from tradearena.analysis import pairs
 from tradearena.analysis.comparison import ALIGNMENT, PERFORMANCE
 from tradearena.analysis.contrasts import Family, Row, rows
 from tradearena.analysis.outcomes import Played, outcomes
+from tradearena.arena.donors import at_once
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.setting import Hearing, setting_of
 from tradearena.arena.tally import Tally
@@ -165,7 +165,7 @@ def _played(
                 hearing = Hearing(mode, trial.wording, own, card)
                 setting = setting_of(panel, trial.policy, span, hearing, reference=reference, halt=halt)
                 tally = Tally(panel, trial.policy.execution.initial_cash)
-                asyncio.run(play(_seated(who, own, setting), setting, tally))
+                at_once(play(_seated(who, own, setting), setting, tally))
                 yield Played(card.name, mode, window, (own, 0), ended=True, path=tally.trajectory())
 
 

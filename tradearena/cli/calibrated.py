@@ -91,9 +91,7 @@ def print_calibration(found: Found) -> None:
         report.print_table(head, rows, title="found with the right sign, and in brackets the share promised", cut=0)
     for claim in found["claims"]:
         say(report.wrapped(f"{VERDICTS[claim['holds']]}: {claim['claim']}. {claim['said']}."))
-    say(
-        f"{found['seconds']:.0f} s in {found['jobs']} processes. What is simulated, and what it shows: docs/calibration.md"
-    )
+    say(f"{found['seconds']:.0f} s in {found['jobs']} processes. What is tried, and more of it: docs/calibration.md")
 
 
 def by_strength(powers: Sequence[Found]) -> Iterator[list[str]]:

@@ -90,7 +90,7 @@ def _trial(windows: int, steps: int, seeds: int, policy: str, home: Path | None,
     """What each experiment is made of.
 
     Raises:
-        UsageError: so few windows that nothing can be significant.
+        UsageError: so few windows that nothing can be significant, or more bars than can be invented.
     """
     from tradearena import policy as policies
     from tradearena.analysis.instrument import FOUR, Trial
@@ -101,7 +101,10 @@ def _trial(windows: int, steps: int, seeds: int, policy: str, home: Path | None,
     if windows < fewest():
         raise UsageError(f"--windows is {windows}, but with fewer than {fewest()} nothing can be significant")
     modes, wording = MODES if all_modes else FOUR, open_wording(home).template
-    return Trial(policies.load(policy, home), modes=modes, windows=windows, steps=steps, seeds=seeds, wording=wording)
+    rules = policies.load(policy, home)
+    trial = Trial(rules, modes=modes, windows=windows, steps=steps, seeds=seeds, wording=wording)
+    trial.design(SEED)  # which says what cannot be invented
+    return trial
 
 
 def _installation(home: Path | None, *, json: bool) -> None:
