@@ -2,7 +2,7 @@
 
     python docs/examples/instrument.py [EXPERIMENTS [WINDOWS [STEPS [JOBS]]]]
 
-By default 200 experiments of 10 windows of 40 decisions, on all cores: about half an hour on two of them.
+By default 200 experiments of 10 windows of 40 decisions, on all cores: about 35 minutes on two of them.
 `tradearena check --instrument` measures the same, and prints less of it.
 """
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from tradearena.cli.calibrated import print_calibration
 
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "instrument.py"
 TINY = ("--experiments", 1, "--windows", 6, "--steps", 2, "--jobs", 1)
 
 
@@ -49,6 +52,21 @@ def test_a_home_that_is_not_there_is_said(arena):
 # ---------------------------------------------------------------------- the instrument
 
 
+def written(found):
+    """What the script of the page on calibration makes of it, put in its place twice."""
+    spec = importlib.util.spec_from_file_location("instrument", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    page = script.PAGE.read_text(encoding="utf-8")
+    once = script.replaced(page, script.measured(found))
+    assert script.replaced(once, script.measured(found)) == once
+    head, _, rest = page.partition(script.BEGIN)
+    assert head
+    assert once.startswith(head)
+    assert once.endswith(rest.partition(script.END)[2])
+    return script.measured(found)
+
+
 def test_json_is_one_object_with_rates_power_and_claims_and_the_tables_fit_a_terminal(arena, monkeypatch, capsys):
     answer = arena("check", "--instrument", *TINY, "--seed", 7, "--json")
     assert answer.code == 0
@@ -68,6 +86,12 @@ def test_json_is_one_object_with_rates_power_and_claims_and_the_tables_fit_a_ter
     assert max(map(len, printed.splitlines())) <= 80
     for words in ("nominal: 0.031", "any of 9 after Holm", "obedient", "credulous", "too few to say"):
         assert words in " ".join(printed.split())
+
+    page = written(found)
+    assert "`tradearena check --instrument --experiments 1 --windows 6 --steps 2 --seed 7`" in " ".join(page.split())
+    tables = [block.splitlines() for block in page.split("\n\n") if block.startswith("|")]
+    assert [len(rows) - 2 for rows in tables] == [len(found["claims"]), 9, 4, 48, 33]
+    assert all(len({row.count(" | ") for row in rows if not row.startswith("|--")}) == 1 for rows in tables)
 
 
 @pytest.mark.parametrize(

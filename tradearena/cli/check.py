@@ -56,7 +56,7 @@ def check(
 ) -> None:
     """Check the installation; or, with --instrument, the statistics.
 
-    That takes about a minute on two cores; with --experiments 200 --steps 40 half an hour. It invents markets, lets
+    That takes about a minute on two cores; with --experiments 200 --steps 40 about 35. It invents markets, lets
     organisms play in them, and counts how often an effect is found: where there is none, and where one was planted.
     """
     if not instrument:
