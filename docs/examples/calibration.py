@@ -23,21 +23,12 @@ import numpy as np
 from tradearena.market.dataset import Dataset, open_dataset
 from tradearena.market.design import DAYS, VOLUME, Design, profile
 from tradearena.market.moments import NAMES, moments, volume_profile
-from tradearena.market.synthetic import Returns, draw_returns, synthesise
+from tradearena.market.synthetic import Returns, draw_returns, panel_of
 from tradearena.panel import Array, Panel
 
 SEEDS = range(1, 41)
 SHIPPED = ("demo-daily", "intraday-51")
 EDGES = (-3.0, 0.0, 3.0)
-
-
-def panel_of(design: Design) -> Panel:
-    """The bars of a design, without the detour over a file."""
-    tape = synthesise(design)
-    prices = (tape.open, tape.high, tape.low, tape.close)
-    names = [name for name, _ in design.names]
-    ends = tape.start + np.timedelta64(1, "m")
-    return Panel.of(names, tape.start, ends, prices, tape.volume, bars_per_year=DAYS * design.session)
 
 
 def alike(dataset: Dataset) -> Iterator[Panel]:

@@ -123,6 +123,16 @@ def fewest(alpha: float = ALPHA, tests: int = 1) -> int:
     return max(1, math.ceil(1 - math.log2(alpha / tests) - 1e-9))
 
 
+def attainable(n: int, alpha: float = ALPHA, *, resamples: int = RESAMPLES, exact: int = EXACT) -> float:
+    """How often p is at most alpha where there is no effect and no two sums are alike: the level that a test of n
+    clusters has in truth. 12 / 256 for eight clusters at 5 %; never more than alpha, and 0 with fewer than `fewest`.
+
+    p is a multiple of 2 / 2^n, a pattern of signs and its opposite being one; drawn, of 1 / (1 + resamples).
+    """
+    patterns = 2 ** max(n - 1, 0) if n <= exact else 1 + resamples
+    return math.floor(alpha * patterns + 1e-9) / patterns
+
+
 class _Splits(NamedTuple):
     """Splits of the differences in two: `lower`, `upper` are the means of the halves. Patterns of signs that flip
     nothing, or everything, split nothing; they are as far out as the observed one, for every mu: `trivial`."""

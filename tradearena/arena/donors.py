@@ -63,7 +63,7 @@ def donors(panel: Panel, policy: Policy, first: int, wording: Template, like: Ca
         span = Span(warmup, len(bars) - 1, 1, latency)
         setting = Setting(bars, policy, span, reference, feedback=lambda: Desk(truth, wording))
         tally = Tally(bars, policy.execution.initial_cash)
-        _at_once(play(agent, setting, tally))
+        at_once(play(agent, setting, tally))
         return tuple(step.report.findings for step in tally.steps)
 
     return Donors(panel.symbols, panel.sectors, reports)
@@ -74,7 +74,7 @@ def _any(number: int, seat: Seat) -> Talker:
     return Talker(OrganismVoice(planted(number), seat.seed), Pages(instructions_in("", "donors"), seat.limits, BARS))
 
 
-def _at_once(episode: Coroutine[Any, Any, object]) -> None:
+def at_once(episode: Coroutine[Any, Any, object]) -> None:
     """Play an episode whose agent never waits, whether or not an event loop is running."""
     try:
         episode.send(None)

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tradearena import __version__
-from tradearena.cli import agents, compare, data, export, files, fork, init, leaderboard, replay, run
+from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run
 from tradearena.cli.terminal import say
 from tradearena.errors import TradeArenaError
 
@@ -32,6 +32,7 @@ app.command("list")(files.list_files)
 app.command("show")(files.show)
 app.command("sql")(files.sql)
 app.command("export")(export.export)
+app.command("check")(check.check)
 app.command("init")(init.init)
 app.add_typer(agents.app, name="agents")
 app.add_typer(data.app, name="data")

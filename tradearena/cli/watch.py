@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +47,15 @@ class Watch:
         del number
 
     def __call__(self, standing: Standing) -> bool:
-        """Progress of an experiment: at most ten lines a second on a terminal, none elsewhere."""
+        """Progress of an experiment."""
+        return self.look(lambda: f"{self.heading}{_said(standing)}")
+
+    def look(self, said: Callable[[], str]) -> bool:
+        """Is it to stop? Shows how far it is: at most ten lines a second on a terminal, none elsewhere."""
         now = time.monotonic()
         if self.show and sys.stderr.isatty() and now - self._shown > 0.1:
             self._shown, self._line = now, True
-            typer.echo(f"\r\033[K{self.heading}{_said(standing)}", err=True, nl=False)
+            typer.echo(f"\r\033[K{said()}", err=True, nl=False)
         return self.stopped
 
     def held(self, waited: float) -> bool:
