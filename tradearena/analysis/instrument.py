@@ -28,6 +28,7 @@ from tradearena.arena.episode import Setting, play
 from tradearena.arena.setting import Hearing, setting_of
 from tradearena.arena.tally import Tally
 from tradearena.market.design import Design
+from tradearena.market.scheme import Even
 from tradearena.market.synthetic import panel_of
 from tradearena.market.window import Span, Window
 from tradearena.panel import Panel
@@ -126,7 +127,7 @@ class Trial:
 
     def spans(self, panel: Panel) -> tuple[Span, ...]:
         """The windows: no two have a bar in common."""
-        asked = Window(steps=self.steps, count=self.windows)
+        asked = Window(steps=self.steps, scheme=Even(self.windows))
         return asked.resolve(panel, warmup=self.warmup, latency=self.policy.execution.latency)
 
 
