@@ -11,13 +11,14 @@ from stage import TIGHT, asked, plan, walk
 from tradearena.agents.card import open_agent
 from tradearena.arena import experiment
 from tradearena.arena.plan import rehearse
+from tradearena.market.scheme import Even
 from tradearena.store.reader import Reader
 from tradearena.store.trajectories import TOGETHER, trajectories
 from tradearena.values import Finding
 
 MADE = plan(
     walk(5, 70, gaps=0.05), open_agent("markowitz"), open_agent("cash"), open_agent("random"),
-    asked(lambda _seen: 1 / 0, "broken"), policy=TIGHT, seeds=(0, 1), count=2,
+    asked(lambda _seen: 1 / 0, "broken"), policy=TIGHT, seeds=(0, 1), scheme=Even(2),
 )  # fmt: skip
 
 
