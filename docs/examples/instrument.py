@@ -89,11 +89,11 @@ def _nulls(found: Found, family: str) -> Iterator[list[str]]:
 
 
 def _families(found: Found) -> Iterator[list[str]]:
-    yield ["any primary row after Holm", "rows", "share of experiments", "95 % interval", "of"]
+    yield ["any primary row after Holm", "rows", "share of experiments", "95 % interval", "of", "due at most"]
     for row in found["families"]:
         noise = "all" if row["noise"] is None else f"noise {row['noise']:g}"
         fired = row["fired"]
-        yield [noise, str(row["tests"]), share(fired), interval(fired), str(fired["n"])]
+        yield [noise, str(row["tests"]), share(fired), interval(fired), str(fired["n"]), f"{row['bound']:.4f}"]
 
 
 def _powers(found: Found) -> Iterator[list[str]]:

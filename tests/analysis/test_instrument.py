@@ -15,6 +15,7 @@ from tradearena.analysis.calibration import false_positives
 from tradearena.analysis.instrument import METRICS, PLANTED, Planted, Trial, experiment
 from tradearena.errors import Interrupted, TradeArenaError
 from tradearena.market.synthetic import panel_of
+from tradearena.values import MODES
 
 NULL = (Planted("no effect", 0.3),)
 
@@ -65,6 +66,14 @@ def test_arms_without_an_effect_differ_by_their_dice():
     clipped = [row for row in found if row.metric == "clip_distance"]
     assert [row.contrast for row in clipped] == ["information", "presence", "text alone", "lie: alarm"]
     assert all(row.zeros == 0 and row.sd > 0 for row in clipped)
+
+
+def test_all_six_modes_make_fourteen_primary_rows_and_seeds_are_no_clusters():
+    found = experiment(trial(modes=MODES, seeds=2, steps=2), seed=1)
+    primary = [row for row in found if row.family == "primary"]
+    assert len(primary) == 14
+    assert {row.tests for row in primary} == {14}
+    assert max(row.n for row in found) == 6
 
 
 def test_windows_have_no_bar_in_common_and_everything_looks_back_on_enough():
