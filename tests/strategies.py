@@ -22,6 +22,12 @@ from tradearena.values import TOLERANCE, Account, Decision
 EXAMPLES = int(os.environ.get("TRADEARENA_EXAMPLES", "100"))
 """Examples of each property of audit, ledger and reference: some in the daily suite, 2,000 in `.ci/run`."""
 
+
+def few(daily: int, full: int) -> int:
+    """Examples of a property whose every example plays episodes or writes files: some daily, all in `.ci/run`."""
+    return full if EXAMPLES > 100 else daily
+
+
 METHODS: tuple[Method, ...] = get_args(Method)
 
 seeds = st.integers(0, 2**32 - 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.util
+import io
 import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from functools import cache
 from itertools import pairwise
@@ -22,6 +23,7 @@ import pytest
 
 from tradearena.agents.card import open_agent
 from tradearena.arena.plan import Plan
+from tradearena.cli import main
 from tradearena.market.dataset import open_dataset
 from tradearena.market.window import Window
 from tradearena.policy import load
@@ -59,21 +61,26 @@ def inline(page: Path) -> list[str]:
     return re.findall(r"`(tradearena [^`]+)`", _FENCE.sub("", page.read_text(encoding="utf-8")))
 
 
-def program(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command line, from this checkout, in a folder."""
-    return session("from tradearena.cli import main; main()", *arguments, cwd=cwd, **environment)
-
-
-def session(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Python code, from this checkout, in a folder."""
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("TRADEARENA")}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        cwd=cwd,
-        env={**plain, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-    )
+def typed(words: list[str], folder: Path) -> str:
+    """What a command prints to stdout in a folder, as a user types it there; in this process, since starting one takes
+    longer than most commands do."""
+    modules = set(sys.modules)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as said:
+        for name in os.environ:
+            if name.startswith("TRADEARENA"):
+                patch.delenv(name)
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        patch.setattr(sys, "argv", ["tradearena", *words])
+        try:
+            main()
+        except SystemExit as end:
+            assert not end.code, f"{shlex.join(words)}: exit {end.code}: {said.getvalue()}"  # noqa: PT017
+        finally:
+            for name in set(sys.modules) - modules:
+                if str(getattr(sys.modules[name], "__file__", None)).startswith(str(folder)):
+                    del sys.modules[name]
+    return said.getvalue()
 
 
 @cache
@@ -92,8 +99,7 @@ def example(name: str) -> ModuleType:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with one short episode."""
     folder = tmp_path_factory.mktemp("demo")
-    done = program("run", "--steps", "60", "--json", cwd=folder)
-    return Path(json.loads(done.stdout)["experiment"])
+    return Path(json.loads(typed(["run", "--steps", "60", "--json"], folder))["experiment"])
 
 
 # ---------------------------------------------------------------------- commands
@@ -105,8 +111,9 @@ def test_every_command_in_a_page_parses(page: Path) -> None:
 
     from tradearena.cli import app
 
+    program = typer.main.get_command(app)
     for line in [*commands(page), *inline(page)]:
-        command: Any = typer.main.get_command(app)
+        command: Any = program
         words = shlex.split(line)[1:]
         while words and words[0] in getattr(command, "commands", {}):
             command = command.commands[words.pop(0)]
@@ -129,33 +136,12 @@ def test_a_page_can_be_followed_from_an_empty_folder(page: Path, tmp_path: Path)
         path.write_text(body, encoding="utf-8")
     lines = commands(page, "sh")
     assert lines
-    done = session(FOLLOW, json.dumps(lines), cwd=tmp_path)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert done.stdout.count(PRINTED) == len(lines)
-
-
-PRINTED = "a command has printed this much: "
-
-FOLLOW = f"""
-import contextlib, io, json, pathlib, shlex, sys
-from tradearena.cli import main
-for line in json.loads(sys.argv[1]):
-    words = shlex.split(line)[1:]
-    if "ID" in words:
-        newest = max(pathlib.Path("replays").glob("*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
-        words[words.index("ID")] = newest.stem.rpartition("-")[2]
-    sys.argv = ["tradearena", *words]
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        try:
-            main()
-        except SystemExit as end:
-            if end.code:
-                sys.exit(f"{{line}}: exit {{end.code}}")
-    if not said.getvalue().strip():
-        sys.exit(f"{{line}}: printed nothing")
-    print({PRINTED!r}, len(said.getvalue()))
-"""
-"""Types the lines it is given, in one process: starting one for each would take longer than they do."""
+    for line in lines:
+        words = shlex.split(line)[1:]
+        if "ID" in words:
+            newest = max((tmp_path / "replays").glob("*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
+            words[words.index("ID")] = newest.stem.rpartition("-")[2]
+        assert typed(words, tmp_path).strip(), f"{line}: printed nothing"
 
 
 def test_the_readme_prints_the_two_commands_that_continuous_integration_runs() -> None:
@@ -182,9 +168,7 @@ def test_the_questions_of_the_schema_page_have_answers_in_the_program_and_in_pla
     questions = [body for kind, body in _FENCE.findall(text) if kind == "sql"]
     assert len(questions) >= 4
     for question in questions:
-        done = program("sql", str(demo), question, "--json", cwd=demo.parent)
-        assert done.returncode == 0, f"{question}\n{done.stderr}"
-        assert json.loads(done.stdout)["columns"]
+        assert json.loads(typed(["sql", str(demo), question, "--json"], demo.parent))["columns"]
     with duckdb.connect(str(demo), read_only=True) as db:
         for question in questions:
             db.execute(question).fetchnumpy()
@@ -196,7 +180,7 @@ def test_the_metrics_page_names_exactly_the_metrics_there_are(demo: Path) -> Non
     from tradearena.analysis.violations import NOT_WISHES, WISHES
     from tradearena.store.reader import Reader
 
-    found = json.loads(program("show", str(demo), "--json", cwd=demo.parent).stdout)
+    found = json.loads(typed(["show", str(demo), "--json"], demo.parent))
     metrics = set(found["episodes"][0]["metrics"])
     with Reader(demo) as reader:
         aligned = set(alignment(reader.trajectory(found["episodes"][0]["id"])).metrics())
@@ -306,9 +290,7 @@ def test_recorded_llm_portfolios_become_decisions_with_their_own_words(real_data
             assert weights[symbol] == pytest.approx(worth[symbol] * sum(weights.values()) / sum(worth.values()))
 
     script.write(tmp_path / f"{model}.csv", made)
-    done = program("run", "--agent", f"decisions:{model}.csv", "--data", str(bars), "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = json.loads(typed(["run", "--agent", f"decisions:{model}.csv", "--data", str(bars), "--json"], tmp_path))
     (episode,) = found["episodes"]
     assert episode["status"] == "complete"
     assert episode["validity"]["valid"]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage import TIGHT, asked, dataset, walk
+from strategies import few
 
 from tradearena.agents.card import open_agent
 from tradearena.analysis.waterfall import PAID, RISK, Waterfall, waterfall_of
@@ -86,7 +87,7 @@ def checked(path: Path) -> Waterfall:
     return found
 
 
-@settings(max_examples=12)
+@settings(max_examples=few(5, full=12))
 @given(seed=st.integers(0, 2**16), every=st.sampled_from([1, 3]), short=st.booleans())
 def test_it_adds_up_to_the_cent_at_every_decision(tmp_path_factory, seed, every, short):
     policy = Policy(name="short", limits=SHORT, execution=COSTS) if short else TIGHT

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from functools import lru_cache
 
 import duckdb
 import numpy as np
@@ -35,16 +37,21 @@ def swings(seen):
     return [sign, -sign, 0.5 * sign, -0.5 * sign, 0.1]
 
 
+@lru_cache(maxsize=1)
+def opened(path):
+    """A finished file in plain DuckDB: a copy, so that it can be read otherwise meanwhile."""
+    return duckdb.connect(str(shutil.copy(path, path.with_name("copy.duckdb"))), read_only=True)
+
+
 def table(path, query):
     """The answer to a query as columns."""
-    with duckdb.connect(str(path), read_only=True) as db:
-        found = db.execute(query).fetchnumpy()
+    found = opened(path).execute(query).fetchnumpy()
     return {name: np.asarray(values) for name, values in found.items()}
 
 
 def vectors(path, name, column):
-    with duckdb.connect(str(path), read_only=True) as db:
-        return np.array([list(row[0]) for row in db.execute(f'SELECT "{column}" FROM {name} ORDER BY t').fetchall()])
+    rows = opened(path).execute(f'SELECT "{column}" FROM {name} ORDER BY t').fetchall()
+    return np.array([list(row[0]) for row in rows])
 
 
 CASES = [

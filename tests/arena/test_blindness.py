@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage import FREE, TIGHT, episode, first_bars, shaken, walk, with_latency
+from strategies import few
 
 from tradearena import rooms
 
@@ -40,7 +41,7 @@ def _past(record, t):
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(world=worlds)
 def test_another_future_changes_nothing_up_to_today(card, world):
     seed, today, gaps, latency = world

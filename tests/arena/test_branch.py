@@ -78,23 +78,25 @@ def talking(tmp_path_factory) -> Path:
 # ---------------------------------------------------------------------- forks
 
 
+CARRIED = {
+    ("organism-coupled", "placebo", 1, 1): "trunk",
+    ("organism-obedient", "true", 3, 1): "rewritten",
+    ("markowitz", "hidden", 2, 2): "trunk",
+    ("random", "hidden", 1, 1): None,
+    ("buy-and-hold", "hidden", 1, 3): None,
+    ("organism-garbled", "false-audit:inverted", 1, 1): None,
+}
+"""Agent, mode, latency and every, and what is tried daily of each; both are in full."""
+
+
 @pytest.mark.parametrize(
-    ("agent", "mode", "latency", "every"),
+    ("agent", "mode", "latency", "every", "carry"),
     [
-        ("organism-coupled", "placebo", 1, 1),
-        ("organism-obedient", "true", 3, 1),
-        ("markowitz", "hidden", 2, 2),
-        *(
-            pytest.param(*each, marks=pytest.mark.slow)
-            for each in (
-                ("random", "hidden", 1, 1),
-                ("buy-and-hold", "hidden", 1, 3),
-                ("organism-garbled", "false-audit:inverted", 1, 1),
-            )
-        ),
+        pytest.param(*case, carry, marks=() if carry == daily else pytest.mark.slow)
+        for case, daily in CARRIED.items()
+        for carry in ("trunk", "rewritten")
     ],
 )
-@pytest.mark.parametrize("carry", ["trunk", "rewritten"])
 def test_a_fork_that_changes_nothing_ends_with_the_root_hash_of_its_trunk(tmp_path, agent, mode, latency, every, carry):
     path = original(tmp_path, agent, policy=with_latency(TIGHT, latency), mode=mode, every=every)
     trunk = trunk_of(path)
@@ -105,8 +107,14 @@ def test_a_fork_that_changes_nothing_ends_with_the_root_hash_of_its_trunk(tmp_pa
         assert sound(child)
 
 
-@pytest.mark.parametrize("k", [1, 6])
-@pytest.mark.parametrize("carry", ["trunk", "rewritten"])
+@pytest.mark.parametrize(
+    ("carry", "k"),
+    [
+        ("trunk", 6),
+        ("rewritten", 1),
+        *(pytest.param(*e, marks=pytest.mark.slow) for e in (("trunk", 1), ("rewritten", 6))),
+    ],
+)
 def test_a_fork_shares_every_row_before_it_and_goes_on_told_otherwise(tmp_path, talking, k, carry):
     trunk = trunk_of(talking)
     at = trunk.row.first + k
@@ -182,7 +190,7 @@ def test_what_was_told_before_is_remembered_as_it_was_or_as_its_own_mode_would_h
     assert reviews == {"trunk": 1, "rewritten": 4}
 
 
-@pytest.mark.parametrize("cut", [0, 2, 4, 7])
+@pytest.mark.parametrize("cut", [2, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 4))])
 def test_a_fork_that_is_cut_short_is_taken_up_and_ends_the_same(tmp_path, talking, cut):
     made = forked(trunk_of(talking), FIRST + 4, modes=("hidden",))
     calm = run(made, tmp_path / "calm.duckdb")
@@ -265,6 +273,13 @@ def test_a_file_that_was_changed_is_nothing_to_go_on_from(tmp_path, talking, sta
         trunks(talking, "nobody")
 
 
+@pytest.fixture(scope="module")
+def honest(talking, tmp_path_factory) -> Path:
+    """A fork of it, told a placebo."""
+    path = tmp_path_factory.mktemp("honest") / "fork.duckdb"
+    return run(forked(trunk_of(talking), FIRST + 5, modes=("placebo",)), path)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -277,8 +292,8 @@ def test_a_file_that_was_changed_is_nothing_to_go_on_from(tmp_path, talking, sta
         (lambda origin: origin.update(prefix=None), None),
     ],
 )
-def test_a_fork_that_lies_about_its_trunk_is_convicted(tmp_path, talking, change, field):
-    path = run(forked(trunk_of(talking), FIRST + 5, modes=("placebo",)), tmp_path / "fork.duckdb")
+def test_a_fork_that_lies_about_its_trunk_is_convicted(tmp_path, honest, change, field):
+    path = shutil.copy(honest, tmp_path / "fork.duckdb")
     with duckdb.connect(str(path)) as db:
         ((text,),) = db.execute("SELECT parent FROM episode").fetchall()
         origin = json.loads(text)

@@ -155,7 +155,7 @@ def test_a_file_is_found_by_what_it_holds(tmp_path):
 # ---------------------------------------------------------------------- taken up
 
 
-@pytest.mark.parametrize("bar", [0, 20, 68])
+@pytest.mark.parametrize("bar", [20, *(pytest.param(bar, marks=pytest.mark.slow) for bar in (0, 68))])
 def test_an_agent_that_raises_keeps_its_steps_and_is_taken_up_once_it_is_mended(path, undisturbed, bar):
     calls = Calls(raises_at=bar)
     outcome = experiment.run(made(calls), path)

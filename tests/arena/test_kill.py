@@ -12,6 +12,7 @@ import time
 
 import duckdb
 import pytest
+from warm import Warm
 
 from tradearena.cli import main
 from tradearena.errors import StoreError
@@ -26,6 +27,8 @@ def ask(seen):
     return {symbol: (1 + (seen.t + i) % 5) / 40 for i, symbol in enumerate(seen.symbols)}
 '''
 
+pytestmark = pytest.mark.xdist_group("killed")  # whose parent and undisturbed run are made once
+
 MAIN = "from tradearena.cli import main; main()"
 STEPS = 200
 
@@ -37,17 +40,29 @@ def workplace(tmp_path_factory):
     return folder
 
 
-def command(out="mine.duckdb", before=""):
+def command(out="mine.duckdb"):
     run = ["run", "--agent", "python:slow_agent:ask", "--steps", str(STEPS), "--json", "--out", out]
-    return [sys.executable, "-c", before + MAIN, *run]
+    return [sys.executable, "-c", MAIN, *run]
 
 
-def start(folder, out="mine.duckdb", before="", **variables):
+def start(folder, **variables):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables}
     return subprocess.Popen(
-        command(out, before), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command(), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def warm(workplace):
+    """Children that have imported everything."""
+    with Warm(workplace) as parent:
+        yield parent
+
+
+def begin(warm, folder, out="mine.duckdb", before=""):
+    """The same command in such a child, in a folder."""
+    warm.start(*command(out)[3:], before=f"os.chdir({str(folder)!r})\n{before}")
 
 
 def finish(process):
@@ -61,9 +76,10 @@ def root_of(out):
 
 
 @pytest.fixture(scope="module")
-def calm(workplace):
+def calm(workplace, warm):
     """An undisturbed run: its root hash, its links, and everything that its seal is of but the clock."""
-    code, out, err = finish(start(workplace, out="calm.duckdb"))
+    begin(warm, workplace, out="calm.duckdb")
+    code, out, err = warm.end()
     assert code == 0, err
     path = workplace / "calm.duckdb"
     return root_of(out), on_file(path), content(path)
@@ -116,22 +132,23 @@ def here(fresh, monkeypatch, capsys):
     return run
 
 
-def disturbed(folder, calm, kills, seed):
+def disturbed(warm, folder, calm, kills, seed):
     """Kill a run at random moments and start it again each time, until one comes through."""
     path, dice = folder / "mine.duckdb", random.Random(seed)
     had = 0
     for _ in range(kills):
-        process = start(folder)
-        time.sleep(dice.uniform(0.2, 1.8))
-        process.send_signal(signal.SIGKILL)
-        code, out, _ = finish(process)
+        begin(warm, folder)
+        time.sleep(dice.uniform(0.0, 1.4))
+        warm.kill()
+        code, out, _ = warm.end()
         kept = on_file(path)
         assert kept == calm[1][: len(kept)]  # a beginning of it, and no step twice
         assert len(kept) >= had  # nothing that was there is lost
         had = len(kept)
         if code == 0:  # it was faster than the killer
             assert root_of(out) == calm[0]
-    code, out, err = finish(start(folder))
+    begin(warm, folder)
+    code, out, err = warm.end()
     assert code == 0, err
     assert root_of(out) == calm[0]
     assert content(path) == calm[2]
@@ -146,14 +163,14 @@ def fresh(workplace, tmp_path):
     return tmp_path
 
 
-def test_a_run_killed_three_times_ends_as_if_nothing_had_happened(fresh, calm):
-    disturbed(fresh, calm, 3, seed=4)
+def test_a_run_killed_three_times_ends_as_if_nothing_had_happened(warm, fresh, calm):
+    disturbed(warm, fresh, calm, 3, seed=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_run_killed_ten_times_ends_as_if_nothing_had_happened(fresh, calm, seed):
-    disturbed(fresh, calm, 10, seed)
+def test_a_run_killed_ten_times_ends_as_if_nothing_had_happened(warm, fresh, calm, seed):
+    disturbed(warm, fresh, calm, 10, seed)
 
 
 KILLING = """
@@ -173,8 +190,9 @@ writer.WASTE = -1.0  # rewrite the file whatever it looks like
 
 
 @pytest.mark.parametrize(("call", "after"), [(1, False), (2, False), (2, True)], ids=["begun", "rewritten", "replaced"])
-def test_a_kill_while_one_file_takes_the_place_of_another_costs_nothing(fresh, calm, here, call, after):
-    code, _, err = finish(start(fresh, before=KILLING.format(call=call, after=after)))
+def test_a_kill_while_one_file_takes_the_place_of_another_costs_nothing(warm, fresh, calm, here, call, after):
+    begin(warm, fresh, before=KILLING.format(call=call, after=after))
+    code, _, err = warm.end()
     assert code == -signal.SIGKILL, err
     path = fresh / "mine.duckdb"
     assert path.exists() == (call == 2 or after)
@@ -184,13 +202,13 @@ def test_a_kill_while_one_file_takes_the_place_of_another_costs_nothing(fresh, c
     assert sorted(each.name for each in fresh.glob("mine.duckdb*")) == ["mine.duckdb"]
 
 
-def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(fresh, calm, here):
+def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(warm, fresh, calm, here):
     path = fresh / "mine.duckdb"
-    process = start(fresh)
+    begin(warm, fresh)
     while not on_file_while_running(path):
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    code, out, err = finish(process)
+    os.kill(warm.child, signal.SIGINT)
+    code, out, err = warm.end()
     assert code == 130, err
     said = json.loads(out)
     assert said["error"].startswith("stopped before the decision of bar ")
@@ -217,8 +235,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 """
 
 
-def test_a_run_that_finds_the_disk_full_says_so_and_the_same_command_goes_on(fresh, calm, here):
-    code, out, err = finish(start(fresh, before=SMALL_FILES))
+def test_a_run_that_finds_the_disk_full_says_so_and_the_same_command_goes_on(warm, fresh, calm, here):
+    begin(warm, fresh, before=SMALL_FILES)
+    code, out, err = warm.end()
     assert code == 1
     said = "error: mine.duckdb: the disk is full; make room and run the same command again: what was committed is kept"
     assert err.splitlines()[-1] == said
@@ -233,19 +252,20 @@ def test_other_processes_read_along_and_the_run_does_not_mind(fresh, calm):
     while process.poll() is None:
         if path.exists():
             seen.append(len(on_file(path)))
-        time.sleep(0.02)
+        time.sleep(0.1)
     code, out, err = finish(process)
     assert (code, root_of(out)) == (0, calm[0]), err
     assert seen == sorted(seen)
     assert len(set(seen)) > 2
 
 
-def test_two_runs_of_one_file_do_not_mix_and_the_root_hash_depends_on_no_environment(fresh, calm):
+def test_two_runs_of_one_file_do_not_mix_and_the_root_hash_depends_on_no_environment(warm, fresh, calm):
     first = start(fresh, PYTHONHASHSEED="4711", TZ="Asia/Tokyo", LC_ALL="C")
     while not (fresh / "mine.duckdb").exists():
         time.sleep(0.05)
     first.send_signal(signal.SIGSTOP)  # else it may be through before the other has begun
-    code, out, _ = finish(start(fresh))
+    begin(warm, fresh)
+    code, out, _ = warm.end()
     first.send_signal(signal.SIGCONT)
     assert code == 1
     assert "another run is writing this file" in json.loads(out)["error"]

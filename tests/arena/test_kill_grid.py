@@ -32,9 +32,9 @@ SCRIPTED = (
     "--feedback", "true", "--feedback", "false-audit", "--json", "--steps",
 )  # fmt: skip
 ASKING = (
-    "compare", "--agent", "llm", "--model", "openai/anything", "--seeds", "2", "--feedback", "true", "--feedback",
-    "placebo", "--feedback", "false-audit", "--feedback", "hidden", "--json", "--steps",
+    "compare", "--agent", "llm", "--model", "openai/anything", "--seeds", "2", "--json",
 )  # fmt: skip
+MODES = ("true", "placebo", "false-audit", "hidden")
 
 AT = """
 import os, signal
@@ -219,22 +219,27 @@ def disturbed(kills, moments, places):
     print(f"seed {kills.seed}: {how}: {said}{lost}")
 
 
-def sizes(few, many):
-    """Seed, steps, kills at random moments and at chosen places: daily, and in full."""
-    full = pytest.param(2, many, 50, 12, marks=pytest.mark.slow, id="full")
-    return pytest.mark.parametrize(("seed", "steps", "moments", "places"), [pytest.param(1, few, 1, 1, id="few"), full])
-
-
-@sizes(15, 40)
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "steps", "moments", "places"), [(1, 15, 1, 1), (2, 40, 50, 12)], ids=["few", "full"])
 def test_a_scripted_comparison_that_is_killed_ends_as_if_nothing_had_happened(tmp_path, seed, steps, moments, places):
+    """Daily are the scripted run of one episode that is killed, and the comparison below, whose file is the same."""
     (tmp_path / "waiting_agent.py").write_text(WAITING)
     with Warm(tmp_path) as warm:
         disturbed(Kills(warm, (*SCRIPTED, str(steps)), seed), moments, places)
 
 
-@sizes(2, 12)
-def test_a_comparison_that_asks_a_model_and_is_killed_pays_for_nothing_twice(tmp_path, seed, steps, moments, places):
+@pytest.mark.parametrize(
+    ("seed", "modes", "steps", "moments", "places"),
+    [
+        pytest.param(1, MODES[:2], 2, 1, 1, id="few"),
+        pytest.param(2, MODES, 12, 50, 12, id="full", marks=pytest.mark.slow),
+    ],
+)
+def test_a_comparison_that_asks_a_model_and_is_killed_pays_for_nothing_twice(
+    tmp_path, seed, modes, steps, moments, places
+):
+    typed = (*ASKING, *(word for mode in modes for word in ("--feedback", mode)), "--steps", str(steps))
     with ChatServer(replies) as server:
         address = {"OPENAI_API_BASE": server.url, "OPENAI_API_KEY": "sk-none"}
         with Warm(tmp_path, litellm=True, **address) as warm:
-            disturbed(Kills(warm, (*ASKING, str(steps)), seed, server), moments, places)
+            disturbed(Kills(warm, typed, seed, server), moments, places)

@@ -140,7 +140,7 @@ UNREADABLE = {("experiment", name) for name in ("dataset", "warnings", "policy")
 }
 """JSON, to which the test adds a letter."""
 
-DAILY = ("mark",)
+DAILY = ("cluster",)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_chain_and_seal_alone_find_all_of_it_too(changed):
 
 
 @pytest.mark.parametrize(
-    "table", [pytest.param(t, marks=() if t == "step" else pytest.mark.slow) for t in EPISODE_TABLES]
+    "table", [pytest.param(t, marks=() if t == "cluster" else pytest.mark.slow) for t in EPISODE_TABLES]
 )
 def test_rows_that_are_deleted_doubled_or_swapped_are_found(changed, file, table):
     with duckdb.connect(str(file), read_only=True) as db:

@@ -11,11 +11,22 @@ from team import asks, rows
 from tradearena.testing import ChatServer
 
 
+@pytest.fixture(scope="module")
+def made():
+    """What `talking` is of, once it was made: the answer, and the file."""
+    return {}
+
+
 @pytest.fixture
-def talking(arena, bars):
+def talking(arena, bars, tmp_path, made):
     """An experiment in which an organism was told the truth, its file and its one episode."""
-    found = arena("run", "--agent", "organism-coupled", "--data", bars, "--steps", 20, "--json", "--home", ".").json
-    return found["experiment"], found["episodes"][0]
+    if not made:
+        found = arena("run", "--agent", "organism-coupled", "--data", bars, "--steps", 20, "--json", "--home", ".").json
+        made |= {"answer": found, "file": (tmp_path / found["experiment"]).read_bytes()}
+    path = tmp_path / made["answer"]["experiment"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(made["file"])
+    return made["answer"]["experiment"], made["answer"]["episodes"][0]
 
 
 def only(answer):

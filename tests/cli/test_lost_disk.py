@@ -74,7 +74,20 @@ class Asking:
         return json.dumps({"target_weights": {symbol: 0.1 + len(messages[1]["content"]) % 7 / 50}, "rationale": "So."})
 
 
-@pytest.fixture(params=["scripted", "asking"])
+def each(daily):
+    """Both kinds of run: one daily, both in full."""
+    kinds = ("scripted", "asking")
+    marked = [pytest.param(kind, marks=() if kind in daily else pytest.mark.slow) for kind in kinds]
+    return pytest.mark.parametrize("case", marked, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """Root hashes of the run of each kind, once it was made."""
+    return {}
+
+
+@pytest.fixture
 def case(request, user, monkeypatch):
     if request.param == "scripted":
         yield Scripted(user, monkeypatch)
@@ -117,7 +130,11 @@ def calls(path):
         return reader.query("SELECT count(*) FROM call")[1][0][0]
 
 
-def goes_on(compare, case, asked, committed):
+def roots_of(answer):
+    return [episode["root_hash"] for episode in answer.json["episodes"]]
+
+
+def goes_on(compare, case, undisturbed, asked, committed):
     """To the root hashes of an undisturbed run; and of a model's replies only those in flight were lost."""
     again = compare()
     assert again.code == 0, again
@@ -127,31 +144,34 @@ def goes_on(compare, case, asked, committed):
         assert case.event.count - asked == whole - committed  # what was committed is not asked for again
         assert 0 <= asked - committed <= case.most
     case.event.after = -1
-    calm = compare("calm.duckdb")
-    roots = [[each["root_hash"] for each in found.json["episodes"]] for found in (again, calm)]
-    assert roots[0] == roots[1]
-    assert None not in roots[0]
+    if type(case) not in undisturbed:
+        undisturbed[type(case)] = roots_of(compare("calm.duckdb"))
+    assert roots_of(again) == undisturbed[type(case)]
+    assert None not in roots_of(again)
     if case.most is not None:
         print(f"{asked} requests, {committed} on file, {asked - committed} lost of {EPISODES} episodes that ran")
 
 
-def test_a_disk_that_fills_up_costs_what_is_in_flight(compare, case):
+@each(daily=("scripted", "asking"))
+def test_a_disk_that_fills_up_costs_what_is_in_flight(compare, case, undisturbed):
     with small_files() as fill:
         case.event.what = fill
         answer = compare()
     failed(answer, "the disk is full; make room and run the same command again: what was committed is kept")
-    goes_on(compare, case, case.event.count, calls(OUT))
+    goes_on(compare, case, undisturbed, case.event.count, calls(OUT))
 
 
-def test_a_folder_that_goes_away_and_comes_back_costs_what_is_in_flight(compare, case):
+@each(daily=("asking",))
+def test_a_folder_that_goes_away_and_comes_back_costs_what_is_in_flight(compare, case, undisturbed):
     case.event.what = lambda: os.rename("folder", "away")
     failed(compare(), "is gone: it was moved or removed during the run")
     assert not Path("folder").exists()  # no half file
     os.rename("away", "folder")
-    goes_on(compare, case, case.event.count, calls(OUT))
+    goes_on(compare, case, undisturbed, case.event.count, calls(OUT))
 
 
-def test_a_folder_that_cannot_be_read_any_more_is_a_sentence(compare, case):
+@each(daily=("scripted",))
+def test_a_folder_that_cannot_be_read_any_more_is_a_sentence(compare, case, undisturbed):
     def change():
         os.rename("folder", "away")
         os.symlink("folder", "folder")
@@ -160,10 +180,11 @@ def test_a_folder_that_cannot_be_read_any_more_is_a_sentence(compare, case):
     failed(compare(), "Too many levels of symbolic links")
     os.remove("folder")
     os.rename("away", "folder")
-    goes_on(compare, case, case.event.count, calls(OUT))
+    goes_on(compare, case, undisturbed, case.event.count, calls(OUT))
 
 
-def test_a_folder_that_is_removed_is_a_sentence_and_the_same_command_begins_anew(compare, case):
+@each(daily=("scripted",))
+def test_a_folder_that_is_removed_is_a_sentence_and_the_same_command_begins_anew(compare, case, undisturbed):
     def remove():
         os.rename("folder", "away")  # a commit may be under way in it
         shutil.rmtree("away")
@@ -172,19 +193,21 @@ def test_a_folder_that_is_removed_is_a_sentence_and_the_same_command_begins_anew
     failed(compare(), "is gone: it was moved or removed during the run")
     case.event.count = 0
     case.event.after = -1
-    goes_on(compare, case, 0, 0)
+    goes_on(compare, case, undisturbed, 0, 0)
 
 
-def test_a_file_that_is_removed_from_beside_its_log_is_a_sentence_and_begins_anew(compare, case):
+@each(daily=("asking",))
+def test_a_file_that_is_removed_from_beside_its_log_is_a_sentence_and_begins_anew(compare, case, undisturbed):
     case.event.what = OUT.unlink
     failed(compare(), "is gone: it was moved or removed during the run")
     case.event.count, case.event.after = 0, -1
     log = OUT.with_name("mine.duckdb.wal").read_bytes()
-    goes_on(compare, case, 0, 0)
+    goes_on(compare, case, undisturbed, 0, 0)
     assert OUT.with_name("mine.duckdb.wal.damaged").read_bytes() == log
 
 
-def test_a_file_that_another_one_takes_the_place_of_is_not_written_to(compare, case):
+@each(daily=("scripted",))
+def test_a_file_that_another_one_takes_the_place_of_is_not_written_to(compare, case, undisturbed):
     with duckdb.connect("other.duckdb") as db:
         db.execute("CREATE TABLE mine (x INT)")
     other = Path("other.duckdb").read_bytes()
@@ -197,9 +220,10 @@ def test_a_file_that_another_one_takes_the_place_of_is_not_written_to(compare, c
     failed(compare(), "another file took its place during the run; nothing was written to it")
     assert OUT.read_bytes() == other
     os.rename("kept.duckdb", OUT)
-    goes_on(compare, case, case.event.count, calls(OUT))
+    goes_on(compare, case, undisturbed, case.event.count, calls(OUT))
 
 
+@each(daily=("scripted",))
 def test_a_log_that_is_damaged_stops_every_verb_but_the_one_that_goes_on(compare, case, arena):
     case.event.what = lambda: os.rename("folder", "away")
     failed(compare(), "is gone")

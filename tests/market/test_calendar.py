@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from strategies import few
 
 from tradearena.errors import DataError
 from tradearena.market.dataset import open_dataset
@@ -128,7 +129,7 @@ def series(draw):
     return [ticks, *(sorted(draw(st.sets(st.sampled_from(ticks), min_size=3))) for _ in range(2))]
 
 
-@settings(max_examples=50)
+@settings(max_examples=few(15, full=50))
 @given(
     series=series(),
     label=st.sampled_from(["start", "end"]),

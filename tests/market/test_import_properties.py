@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import few
 
 from tradearena.market.clock import to_local
 from tradearena.market.corrections import number
@@ -143,7 +144,7 @@ PLANTS = (pence, lots, spikes, lows, highs, live_quotes, unfinished, separators,
 """In an order in which several can be planted: what is copied is not changed any more."""
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32), hourly=st.booleans())
 def test_clean_bars_pass_unchanged(seed, hourly):
     tape = Tape(seed, hourly=hourly)
@@ -153,7 +154,7 @@ def test_clean_bars_pass_unchanged(seed, hourly):
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32), hourly=st.booleans())
 def test_a_planted_defect_is_found_and_undone_and_nothing_else_is_touched(plant, seed, hourly):
     tape = Tape(seed, hourly=hourly)
@@ -164,7 +165,7 @@ def test_a_planted_defect_is_found_and_undone_and_nothing_else_is_touched(plant,
     assert found.panel.digest == _digest(expected, tape)
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(
     seed=st.integers(0, 2**32), hourly=st.booleans(), plants=st.lists(st.sampled_from(PLANTS), max_size=3, unique=True)
 )
@@ -187,7 +188,7 @@ def test_an_import_reads_back_as_the_same_panel_and_importing_it_again_changes_n
     )
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32), newest_first=st.booleans(), begin=st.integers(0, 20))
 def test_hours_that_a_clock_shows_twice_are_told_apart_by_the_order_of_the_file(seed, newest_first, begin):
     tape = Tape(seed, hourly=True, session=24)
@@ -206,7 +207,7 @@ def test_hours_that_a_clock_shows_twice_are_told_apart_by_the_order_of_the_file(
     assert found.panel.digest == _digest(expected, tape)
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32), share=st.floats(0.1, 0.9))
 def test_stamps_without_a_zone_among_others_are_read_on_the_stated_clock(seed, share):
     tape = Tape(seed, hourly=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import few
 
 from tradearena.market.dataset import open_dataset
 from tradearena.panel import Panel
@@ -69,7 +70,7 @@ def _write(panel, shape, suffix, folder):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("shape", ["long", "wide"])
-@settings(max_examples=15)
+@settings(max_examples=few(5, full=15))
 @given(panel=panels())
 def test_a_panel_that_is_written_and_read_is_the_same_to_the_last_bit(panel, shape, suffix):
     with TemporaryDirectory() as folder:
@@ -78,7 +79,7 @@ def test_a_panel_that_is_written_and_read_is_the_same_to_the_last_bit(panel, sha
     assert read.digest == panel.digest
 
 
-@settings(max_examples=15)
+@settings(max_examples=few(5, full=15))
 @given(panel=panels(), order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(panel, order):
     header, *rows = _rows(panel, "long")

@@ -173,7 +173,7 @@ def test_hourly_bars_stand_in_the_session_of_new_york_and_are_read_back_as_they_
     assert dataset.warnings == ()
 
 
-@pytest.mark.parametrize("edge", [-4.0, 0.0, 4.0])
+@pytest.mark.parametrize("edge", [4.0, *(pytest.param(e, marks=pytest.mark.slow) for e in (-4.0, 0.0))])
 def test_a_planted_edge_has_the_sharpe_ratio_it_states(edge):
     design = Design(bars=20_000, edge=edge, drift=0.0, seed=8, symbols=8, coupled=1)
     drawn = draw_returns(design)
@@ -183,17 +183,19 @@ def test_a_planted_edge_has_the_sharpe_ratio_it_states(edge):
     np.testing.assert_array_equal(drawn.signal[50], np.sign(drawn.residual[50 - design.lookback : 50].sum(axis=0)))
 
 
-def test_without_drift_and_edge_nothing_is_earned_on_average():
+@pytest.mark.parametrize("paths", [10, pytest.param(30, marks=pytest.mark.slow)])
+def test_without_drift_and_edge_nothing_is_earned_on_average(paths):
     simple = np.concatenate([
-        np.expm1(draw_returns(Design(drift=0.0, seed=seed, symbols=4, bars=2000)).total) for seed in range(30)
+        np.expm1(draw_returns(Design(drift=0.0, seed=seed, symbols=4, bars=2000)).total) for seed in range(paths)
     ])  # fmt: skip
     error = simple.mean(axis=1).std() / np.sqrt(len(simple))
     assert abs(simple.mean()) < 3 * error
 
 
-def test_a_rough_past_promises_no_reward():
+@pytest.mark.parametrize("paths", [6, pytest.param(25, marks=pytest.mark.slow)])
+def test_a_rough_past_promises_no_reward(paths):
     """Whatever volatility is known at the open, the expected simple return is the drift's."""
-    drawn = [draw_returns(Design(drift=0.0, seed=seed, symbols=4, bars=4000)) for seed in range(25)]
+    drawn = [draw_returns(Design(drift=0.0, seed=seed, symbols=4, bars=4000)) for seed in range(paths)]
     earned = np.concatenate([np.expm1(each.total).mean(axis=1) for each in drawn])
     rough = np.concatenate([each.sigma.mean(axis=1) for each in drawn])
     weights = rough / rough.mean() - 1  # holds more the rougher it is

@@ -97,8 +97,9 @@ def interior_point(covariance, mean, risk_aversion, caps, budget):
     return np.asarray(solver.solve().x)
 
 
-def test_weights_equal_those_of_an_independent_solver_in_many_random_cases():
-    for seed in range(2000):
+@pytest.mark.parametrize("cases", [500, pytest.param(2000, marks=pytest.mark.slow)])
+def test_weights_equal_those_of_an_independent_solver_in_many_random_cases(cases):
+    for seed in range(cases):
         covariance, mean, risk_aversion, caps, budget = case(seed)
         if caps.sum() <= budget:
             continue

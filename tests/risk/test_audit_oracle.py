@@ -3,12 +3,11 @@
 import math
 
 import numpy as np
+import pytest
 from strategies import case
 
 from tradearena.risk.audit import audit
 from tradearena.values import TOLERANCE
-
-CASES = 8000
 
 
 def total(values):
@@ -69,8 +68,9 @@ def plainly(decision, state, limits):
     return [b + min(theta) * m for b, m in zip(base, moves, strict=True)]
 
 
-def test_the_audit_equals_one_written_plainly_from_the_design():
-    for seed in range(CASES):
+@pytest.mark.parametrize("cases", [2000, pytest.param(8000, marks=pytest.mark.slow)])
+def test_the_audit_equals_one_written_plainly_from_the_design(cases):
+    for seed in range(cases):
         rng = np.random.default_rng(seed)
         one = case(rng, int(rng.integers(1, 9)), shorts=bool(seed % 2), stuck=False)
         np.testing.assert_allclose(audit(*one).approved, plainly(*one), rtol=0, atol=1e-12, err_msg=f"seed {seed}")

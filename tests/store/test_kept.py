@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage import Links, walk
-from strategies import panel_of
+from strategies import few, panel_of
 
 from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, TABLES
@@ -39,7 +39,7 @@ def replayed(made):
     return record.links, record.close("complete", made.marks, made.fills)
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32 - 1), every=st.integers(1, 3), tick=st.sampled_from((0.0, 0.2, 1.0)))
 def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory, steps_of, write, seed, every, tick):
     path, made = tmp_path_factory.mktemp("trip") / "mine.duckdb", steps_of(seed, every=every, paid=True)
@@ -84,7 +84,7 @@ def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory,
     assert [(row["t"], list(row["labels"])) for row in rows(path, "cluster", "t")] == clusters
 
 
-@settings(max_examples=6)
+@settings(max_examples=few(3, full=6))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_decisions_come_back_as_they_were_made(tmp_path_factory, steps_of, write, seed):
     path, made = tmp_path_factory.mktemp("back") / "mine.duckdb", steps_of(seed)
@@ -130,7 +130,7 @@ def seals(path):
         return {row.id: (row.seal, seal_of(reader.db, row.id)) for row in reader.episodes()}
 
 
-@settings(max_examples=5)
+@settings(max_examples=few(3, full=5))
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 12), tick=st.sampled_from((0.07, 0.26, 0.5, 9.0)))
 def test_a_seal_is_the_same_however_the_rows_were_cut_into_commits(
     tmp_path_factory, steps_of, write, seed, count, tick
