@@ -20,7 +20,7 @@ from tradearena.analysis.calibration import (
 )
 from tradearena.analysis.instrument import Planted, Seen
 from tradearena.analysis.power import detectable
-from tradearena.analysis.signflip import attainable, fewest, sign_flip
+from tradearena.analysis.signflip import attainable, fewest, level, sign_flip
 
 QUIET, LOUD = Planted("no effect", 0.1), Planted("no effect", 1.0)
 OBEYS = Planted("obedient", 1.0)
@@ -28,7 +28,8 @@ OBEYS = Planted("obedient", 1.0)
 
 def seen(seed=0, planted=QUIET, p=0.5, *, metric="clip_distance", contrast="information", n=10, **other):
     usual = {
-        "family": "primary", "zeros": 0, "mean": -1.0, "sd": 1.0, "p_adjusted": p, "tests": 2, "verdict": "estimated",
+        "level": attainable(n), "family": "primary",
+        "zeros": 0, "mean": -1.0, "sd": 1.0, "p_adjusted": p, "tests": 2, "verdict": "estimated",
     }  # fmt: skip
     return Seen(seed=seed, planted=planted, metric=metric, contrast=contrast, n=n, p=p, **{**usual, **other})
 
@@ -59,6 +60,21 @@ def test_the_attainable_level_is_the_share_of_sign_patterns_that_are_significant
     fired = [sign_flip(row * sizes).p <= 0.05 for row in signs]
     assert np.mean(fired) == attainable(n)
     assert (attainable(n) > 0) == (n >= fewest())
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1, 1, 1, 1, 1, 1], [0, 0, 1, 2, 3, 4, 5, 6], [0.1, 0.2, 0.3, 0.1, 0.2, 0.3, 0.6], [3, 0, 0]]
+)
+def test_given_ties_and_zeros_the_level_is_still_the_share_of_sign_patterns(sizes):
+    signs = 1.0 - 2.0 * (np.arange(2 ** len(sizes))[:, None] >> np.arange(len(sizes)) & 1)
+    fired = [sign_flip(row * np.array(sizes)).p <= 0.05 for row in signs]
+    assert level(sizes) == np.mean(fired) <= attainable(len(sizes))
+
+
+def test_without_ties_the_level_is_the_attainable_one_and_of_nothing_but_zeros_it_is_nought():
+    assert level(2.0 ** np.arange(10)) == attainable(10)
+    assert level(np.arange(17)) == attainable(17)
+    assert level(np.zeros(9)) == level(np.zeros(17)) == level([]) == 0.0
 
 
 def test_eight_clusters_attain_twelve_in_256_and_drawn_patterns_about_five_percent():
@@ -150,13 +166,8 @@ def test_a_rate_that_is_right_a_rate_that_is_off_and_one_that_too_few_have_tried
     assert verdict(40, 200).holds is False
     assert "40 of 200" in verdict(40, 200).said
     assert verdict(0, 200).holds is False, "a test that never speaks is not at its rate either"
-    assert verdict(0, 60).holds is None
+    assert verdict(0, 60).holds is None, "a rate of 0 would be luck"
     assert "too few" in verdict(0, 60).said
-
-
-def test_ties_are_named_where_a_rate_is_far_out():
-    (first, *_) = claims(false_positives([seen(k, p=0.9, zeros=5) for k in range(200)]), [], [])
-    assert "50% of its differences exactly 0" in first.said
 
 
 def test_a_family_may_not_fire_more_often_than_its_rows_allow_together():

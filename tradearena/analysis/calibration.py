@@ -40,9 +40,10 @@ class Null(NamedTuple):
     Attributes:
         noise: of the organisms; None: all levels together.
         fired: p is at most 5 %, of the experiments that gave a p.
-        nominal: the rate at which it should be: the level attainable with so many clusters, the mean over experiments.
+        nominal: the rate at which it should be: the share of patterns of signs that would be called significant, given
+            the sizes of the differences; the mean over experiments.
         silent: experiments that gave no p: all differences zero, or the metric is nowhere defined.
-        ties: share of all differences that are zero to the last bit; they make the test speak less often.
+        ties: share of all differences that are zero to the last bit; they make the nominal rate smaller.
         tail: chance of a count that is as far out, or further, if the rate were nominal; two-sided.
     """
 
@@ -146,7 +147,7 @@ def false_positives(seen: Iterable[Seen]) -> list[Null]:
 def _null(noise: float | None, group: Sequence[Seen]) -> Null:
     spoken = [each for each in group if each.p is not None]
     fired = sum(each.p is not None and each.p <= ALPHA for each in spoken)
-    nominal = sum(attainable(each.n) for each in spoken) / max(len(spoken), 1)
+    nominal = math.fsum(each.level for each in spoken) / max(len(spoken), 1)
     ties = sum(each.zeros for each in group) / max(sum(each.n for each in group), 1)
     first, silent = group[0], len(group) - len(spoken)
     found = rate(fired, len(spoken))
@@ -245,11 +246,10 @@ def _at_the_rate(family: Family, nulls: Sequence[Null]) -> Claim | None:
     missed = sum(not each.fired.interval[0] <= each.nominal <= each.fired.interval[1] for each in tried)
     far = min(tried, key=lambda each: each.tail)
     noise = "all noise" if far.noise is None else f"noise {far.noise:g}"
-    ties = f", with {far.ties:.0%} of its differences exactly 0" if far.ties > 0.005 else ""
     widest = max(each.fired.interval[1] for each in tried)
     said = (
         f"{missed} of {len(tried)} intervals miss it, and one in twenty may. Furthest out: {far.metric}, "
-        f"{far.contrast}, {noise}: {far.fired.times} of {far.fired.n} at {far.nominal:.3f}{ties}; p = {far.tail:.2g}, "
+        f"{far.contrast}, {noise}: {far.fired.times} of {far.fired.n} at {far.nominal:.3f}; p = {far.tail:.2g}, "
         f"times {len(tried)}: {min(1.0, far.tail * len(tried)):.2g}. No interval reaches beyond {widest:.3f}"
     )
     return Claim(claim, far.tail * len(tried) > ALPHA, said)

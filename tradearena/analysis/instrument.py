@@ -23,6 +23,7 @@ from tradearena.analysis import pairs
 from tradearena.analysis.comparison import ALIGNMENT, PERFORMANCE
 from tradearena.analysis.contrasts import Family, Row, rows
 from tradearena.analysis.outcomes import Played, outcomes
+from tradearena.analysis.signflip import level
 from tradearena.arena.donors import at_once
 from tradearena.arena.episode import Setting, play
 from tradearena.arena.setting import Hearing, setting_of
@@ -84,6 +85,7 @@ class Seen(NamedTuple):
     """One row of a comparison, with what is known of it: who was planted, in the market of which seed.
 
     `n` clusters, of which in `zeros` the difference is 0 to the last bit; p and mean are None where there are none.
+    `level`: how often p would be at most 5 %, were the signs of these differences thrown.
     """
 
     seed: int
@@ -96,6 +98,7 @@ class Seen(NamedTuple):
     mean: float | None
     sd: float | None
     p: float | None
+    level: float
     p_adjusted: float | None
     tests: int
     verdict: str
@@ -189,6 +192,7 @@ def _seen(seed: int, planted: Planted, row: Row) -> Seen:
         mean=effect.mean,
         sd=effect.sd,
         p=effect.p,
+        level=level(row.paired.differences),
         p_adjusted=row.p_adjusted,
         tests=row.tests,
         verdict=effect.verdict,

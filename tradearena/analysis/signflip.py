@@ -133,6 +133,23 @@ def attainable(n: int, alpha: float = ALPHA, *, resamples: int = RESAMPLES, exac
     return math.floor(alpha * patterns + 1e-9) / patterns
 
 
+def level(differences: ArrayLike, *, alpha: float = ALPHA, exact: int = EXACT) -> float:
+    """How often p is at most alpha where there is no effect, given how large these differences are: the share of the
+    patterns of signs for which it is. `attainable` where no two sums are alike; ties and zeros make it smaller.
+
+    Beyond `exact` clusters, where ties matter little, it is `attainable`.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    if len(d) > exact or not d.any():
+        return attainable(len(d), alpha, exact=exact) if d.any() else 0.0
+    sums = np.array([d[-1]])
+    for value in d[:-1]:
+        sums = np.concatenate((sums + value, sums - value))
+    sizes = np.sort(np.abs(sums))
+    as_large = len(sizes) - np.searchsorted(sizes, sizes - NOUGHT * np.abs(d).sum())
+    return float(np.mean(as_large <= alpha * len(sizes) + 1e-9))
+
+
 class _Splits(NamedTuple):
     """Splits of the differences in two: `lower`, `upper` are the means of the halves. Patterns of signs that flip
     nothing, or everything, split nothing; they are as far out as the observed one, for every mu: `trivial`."""
