@@ -136,7 +136,7 @@ NAMED = {
 
 
 UNREADABLE = {("experiment", name) for name in ("dataset", "warnings", "policy")} | {
-    ("episode", name) for name in ("card", "manifest")
+    ("episode", name) for name in ("card", "parent", "manifest")
 }
 """JSON, to which the test adds a letter."""
 
