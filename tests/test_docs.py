@@ -127,7 +127,14 @@ def test_every_command_in_a_page_parses(page: Path) -> None:
                 pytest.fail(f"{name_of(page)}: {line}: {error}")
 
 
-@pytest.mark.parametrize("page", RUN_THROUGH, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        page if name_of(page) == "README.md" else pytest.param(page, marks=pytest.mark.slow, id=name_of(page))
+        for page in RUN_THROUGH
+    ],
+    ids=name_of,
+)
 def test_a_page_can_be_followed_from_an_empty_folder(page: Path, tmp_path: Path) -> None:
     """Its files are made, its ```sh blocks are run in order. ID is the newest experiment file, as `run` prints it."""
     for name, body in _FILE.findall(page.read_text(encoding="utf-8")):

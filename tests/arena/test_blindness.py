@@ -51,6 +51,7 @@ def test_another_future_changes_nothing_up_to_today(card, world):
     assert _past(told, today) == _past(otherwise, today)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.stem)
 def test_a_market_that_ends_sooner_changes_nothing_until_then(card):
     panel = walk(5, BARS, gaps=0.05)

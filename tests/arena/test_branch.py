@@ -153,6 +153,7 @@ def test_a_fork_under_another_policy_is_audited_by_it_from_there_on(tmp_path, ta
     assert '"limit": 0.05' in (steps[6].told or "")
 
 
+@pytest.mark.slow
 def test_a_fork_with_another_agent_and_seed_goes_on_as_that_one(tmp_path, talking):
     trunk = trunk_of(talking)
     path = run(forked(trunk, FIRST + 4, "equal-weight"), tmp_path / "fork.duckdb")
@@ -190,6 +191,7 @@ def test_what_was_told_before_is_remembered_as_it_was_or_as_its_own_mode_would_h
     assert reviews == {"trunk": 1, "rewritten": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [2, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 4))])
 def test_a_fork_that_is_cut_short_is_taken_up_and_ends_the_same(tmp_path, talking, cut):
     made = forked(trunk_of(talking), FIRST + 4, modes=("hidden",))
@@ -202,6 +204,7 @@ def test_a_fork_that_is_cut_short_is_taken_up_and_ends_the_same(tmp_path, talkin
     assert sound(path)
 
 
+@pytest.mark.slow
 def test_a_fork_goes_on_from_an_episode_that_was_cut_short_and_from_another_fork(tmp_path):
     path = tmp_path / "trunk.duckdb"
     plan = Plan(dataset(walk(4, bars=60, n=4)), TIGHT, Window(steps=STEPS), (open_agent("organism-obedient"),))

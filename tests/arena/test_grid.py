@@ -263,6 +263,7 @@ def test_the_same_again_asks_nobody_and_more_adds_only_what_is_missing(path, tmp
     assert roots(path) == roots(tmp_path / "at once")
 
 
+@pytest.mark.slow
 def test_a_replicate_of_a_grid_that_was_cut_short_is_taken_up_as_a_whole(path):
     made = plan(PANEL, agent("waiting", Waiting()), seeds=tuple(range(5)), modes=("hidden",), steps=4)
     experiment.run(made, path)

@@ -221,6 +221,7 @@ def content(path):
         }
 
 
+@pytest.mark.slow
 def test_a_file_that_was_made_without_is_signed_later_once_by_each_key_and_nothing_else_changes(tmp_path):
     path = tmp_path / "mine.duckdb"
     assert made(path, None).signed == 0
@@ -236,6 +237,7 @@ def test_a_file_that_was_made_without_is_signed_later_once_by_each_key_and_nothi
     assert [len(verdict.signed) for verdict in verify(path, fast=True)[1]] == [1, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_signs_what_ended_and_what_is_taken_up_is_signed_when_it_ends(tmp_path):
     path = tmp_path / "mine.duckdb"
     stopped = made(path, concurrency=1, progress=lambda standing: standing.ended == 1 and standing.done == 2)
@@ -258,6 +260,7 @@ class Slow(Signer):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_before_it_signs_leaves_a_sound_file_that_the_same_command_signs(tmp_path):
     path = tmp_path / "mine.duckdb"
     with pytest.raises(KeyboardInterrupt):
@@ -267,6 +270,7 @@ def test_a_run_that_is_broken_off_before_it_signs_leaves_a_sound_file_that_the_s
     assert wrong(path, AUTHOR) == set()
 
 
+@pytest.mark.slow
 def test_what_was_changed_is_not_signed(tmp_path):
     path = tmp_path / "mine.duckdb"
     made(path, None)

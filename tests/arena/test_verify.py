@@ -250,6 +250,7 @@ def test_a_file_that_cannot_be_read_at_all_is_one_sentence(changed, change):
     assert str(raised.value).count("\n") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     ["first = 9999", "first = -5", "every = 0", "last = 1000000", "feedback = 'nonsense'", "wording = '$x'",
@@ -261,6 +262,7 @@ def test_a_set_up_that_cannot_be_meant_is_found_and_named(changed, change):
     assert str(found[0]).count("\n") == 0
 
 
+@pytest.mark.slow
 def test_values_that_cannot_be_are_found(changed):
     for change in (
         "UPDATE fill SET symbol = 77", "UPDATE fill SET symbol = -1", "UPDATE step SET hash = NULL",

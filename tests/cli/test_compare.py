@@ -248,6 +248,7 @@ def test_what_cannot_be_meant_ends_with_2(compare, typed, said):
     assert said in answer.err
 
 
+@pytest.mark.slow
 def test_the_planted_truth_shows_on_real_bars(arena, real_data):
     """Obedient: fewer violations after the truth than after nothing. Stubborn: no change. Credulous: shrinks under
     alarms. Means of one short path: what is shown is that instrument and organisms work."""

@@ -82,6 +82,7 @@ def test_one_window_is_too_small_to_say(compared):
     assert re.search(r"clipped: true - hidden +[+-]\d\.\d{3} +– +", answer.out)
 
 
+@pytest.mark.slow
 def test_two_arms_that_are_the_same_to_the_last_bit_are_degenerate(compared):
     found = compared("--json", agents=("organism-steady",), windows="6").json["contrasts"]
     assert found
@@ -96,6 +97,7 @@ def test_one_mode_alone_has_nothing_to_be_compared_with(compared):
     assert "One mode alone: there is nothing to compare it with." in answer.out
 
 
+@pytest.mark.slow
 def test_with_no_options_the_whole_dataset_is_cut_into_windows(arena, bars):
     found = arena("compare", "--agent", "organism-stubborn", "--data", bars, "-f", "true", "--json").json
     assert len(found["episodes"]) == 12
@@ -117,6 +119,7 @@ def test_files_on_record_say_the_same(arena, compared):
     assert "repeat violations: true - placebo" in out
 
 
+@pytest.mark.slow
 def test_two_files_of_two_agents_are_one_comparison(arena, compared):
     compared("-q", agents=("organism-obedient",), out="a.duckdb")
     compared("-q", agents=("organism-stubborn",), out="b.duckdb")
@@ -203,6 +206,7 @@ def test_single_steps_are_compared_from_one_state(arena, forked):
     assert "forks cannot be compared with whole episodes" in mixed.json["error"]
 
 
+@pytest.mark.slow
 def test_the_table_of_single_steps_says_so(forked):
     answer = forked("-f", "true", "-f", "hidden", "--carry", "trunk")
     assert answer.code == 0

@@ -288,6 +288,7 @@ def check_requests(spans, steps, frames, bodies):
     assert sum(isinstance(error, str) for error in frames["calls"]["error"]) == 1
 
 
+@pytest.mark.slow
 def test_an_export_says_the_same_every_time_and_of_one_episode_only_its_own(arena, recorded):
     for name in ("one", "two"):
         arena("export", recorded, "--otel", f"{name}.jsonl", "--jsonl", f"{name}-steps.jsonl")
@@ -353,6 +354,7 @@ def test_on_a_full_disk_an_export_says_so_and_leaves_nothing(recorded, tmp_path,
     assert [each.name for each in tmp_path.iterdir()] == ["replays"]
 
 
+@pytest.mark.slow
 def test_an_export_that_is_killed_leaves_nothing_that_looks_whole(recorded, tmp_path):
     code = (
         "import os, signal; from tradearena.cli import main; import tradearena.store.export.nested as nested; "
@@ -371,6 +373,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(arena, recorded, tmp_pat
     assert answer.json["error"] == "file/s.jsonl: cannot be written: not in a folder"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "flags", "said"),
     [

@@ -103,6 +103,7 @@ def test_code_that_a_file_names_is_not_run(arena, bars, user):
     assert only(arena("fork", path, "--at", 22, "--agent", name, "--json", "--out", "y.duckdb"))["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_a_card_that_is_another_one_here_is_said_to_be(arena, bars, tmp_path):
     card = tmp_path / "agents" / "mine.toml"
     card.parent.mkdir()
@@ -194,6 +195,7 @@ def test_a_parent_that_is_not_in_sight_is_named_all_the_same(arena, talking, tmp
     assert f"/{trunk['id']}  not in sight" in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parent", ["[1]", "3", '{"prefix": 4}', '{"experiment": [], "prefix": {}}'])
 def test_a_parent_that_makes_no_sense_breaks_nothing(arena, talking, parent):
     path, _ = talking

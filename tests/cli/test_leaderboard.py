@@ -58,6 +58,7 @@ def test_the_table_says_what_a_place_is_worth(arena, protocol):
     assert "tradearena replay x.duckdb --verify" in answer.out
 
 
+@pytest.mark.slow
 def test_what_is_no_result_has_no_place(arena, protocol, user):
     bad = user("def ask(seen):\n    raise ValueError('no')\n")
     answer = arena("leaderboard", protocol(), "--agent", bad, "--json", "--out", "x.duckdb")

@@ -173,6 +173,7 @@ def test_list_show_sql_and_frames_answer_again_and_again_while_a_run_writes(plac
     print(f"\nworst answer during a run (promised: {PROMISED} s): {worst}")
 
 
+@pytest.mark.slow
 def test_a_run_outlasts_a_program_that_holds_its_file_longer_than_anybody_waits(place, run, calm):
     process = run(0.004, HASTY + MAIN)
     with Reader(place / "replays" / "x-mine.duckdb") as reader:  # one of ours holds nothing, however long it reads
@@ -187,6 +188,7 @@ def test_a_run_outlasts_a_program_that_holds_its_file_longer_than_anybody_waits(
     assert on_file(place) == STEPS
 
 
+@pytest.mark.slow
 def test_who_will_not_wait_for_another_program_stops_at_once_and_goes_on_later(place, run, calm):
     process = run(0.004, HASTY + MAIN)
     holder = hold(place, 60, read_only=False)

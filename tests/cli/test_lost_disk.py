@@ -170,6 +170,7 @@ def test_a_folder_that_goes_away_and_comes_back_costs_what_is_in_flight(compare,
     goes_on(compare, case, undisturbed, case.event.count, calls(OUT))
 
 
+@pytest.mark.slow
 @each(daily=("scripted",))
 def test_a_folder_that_cannot_be_read_any_more_is_a_sentence(compare, case, undisturbed):
     def change():
@@ -206,6 +207,7 @@ def test_a_file_that_is_removed_from_beside_its_log_is_a_sentence_and_begins_ane
     assert OUT.with_name("mine.duckdb.wal.damaged").read_bytes() == log
 
 
+@pytest.mark.slow
 @each(daily=("scripted",))
 def test_a_file_that_another_one_takes_the_place_of_is_not_written_to(compare, case, undisturbed):
     with duckdb.connect("other.duckdb") as db:

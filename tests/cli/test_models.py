@@ -164,6 +164,7 @@ def test_time_is_a_limit_for_every_agent(arena, bars):
     assert late.json["episodes"][0]["status"] == "complete"
 
 
+@pytest.mark.slow
 def test_replies_of_an_earlier_file_serve_the_same_requests(arena, bars, model):
     with ChatServer(concentrated) as server:
         card = model(server)

@@ -67,6 +67,7 @@ def test_prices_that_nobody_knows_are_said_to_be_unknown(arena, bars, desk):
     ]
 
 
+@pytest.mark.slow
 def test_an_episode_that_is_taken_up_at_other_prices_has_both(arena, bars, priced):
     numbers = iter(range(100))
 
@@ -82,6 +83,7 @@ def test_an_episode_that_is_taken_up_at_other_prices_has_both(arena, bars, price
     assert [(each["input"], each["cached"]) for each in both] == [(2.0, 0.5), (3.0, None)]
 
 
+@pytest.mark.slow
 def test_nobody_looks_for_prices_who_asks_no_model_or_has_asked_already(arena, bars, desk, monkeypatch):
     with ChatServer(asks) as server:
         typed = ("run", "--data", bars, "--steps", "1", "--json", "--out", "a.duckdb", "--agent", desk(server))

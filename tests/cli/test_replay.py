@@ -70,6 +70,7 @@ def test_one_step_in_full(arena, recorded):
     assert all(row["bar"] == 22 for row in said["fills"])
 
 
+@pytest.mark.slow
 def test_each_shows_every_step_in_full_and_asks_nobody_where_nobody_sits(arena, recorded):
     answer = arena("replay", recorded, "--episode", "equal-weight", "--each")
     assert answer.code == 0

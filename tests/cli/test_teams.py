@@ -172,6 +172,7 @@ def test_a_call_that_makes_no_sense_is_answered_and_can_be_sent_back(arena, bars
     assert rows("a.duckdb", "SELECT count(*) FROM call") == [(asked,)]
 
 
+@pytest.mark.slow
 def test_two_analysts_who_are_asked_alike_are_two_draws_also_when_they_are_served_again(arena, bars, desk, tmp_path):
     numbers = iter(range(1000))
 
@@ -211,6 +212,7 @@ def test_what_was_changed_before_a_run_is_taken_up_is_not_acted_upon(arena, bars
     assert "what was said of a decision that was not reached was changed" in answer.json["error"]
 
 
+@pytest.mark.slow
 def test_replies_of_an_analyst_at_an_address_of_its_own_are_served_again(arena, bars, desk, tmp_path):
     with ChatServer(asks) as server, ChatServer(asks) as elsewhere:
         desk(server)

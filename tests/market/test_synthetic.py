@@ -192,6 +192,7 @@ def test_without_drift_and_edge_nothing_is_earned_on_average(paths):
     assert abs(simple.mean()) < 3 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paths", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_a_rough_past_promises_no_reward(paths):
     """Whatever volatility is known at the open, the expected simple return is the drift's."""

@@ -130,6 +130,7 @@ def seals(path):
         return {row.id: (row.seal, seal_of(reader.db, row.id)) for row in reader.episodes()}
 
 
+@pytest.mark.slow
 @settings(max_examples=few(3, full=5))
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 12), tick=st.sampled_from((0.07, 0.26, 0.5, 9.0)))
 def test_a_seal_is_the_same_however_the_rows_were_cut_into_commits(

@@ -334,6 +334,7 @@ def test_a_file_that_is_damaged_itself_is_not_mended(cut):
     assert files.Log(cut.path).note.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acts", [1, 3, 5, *(pytest.param(n, marks=pytest.mark.slow) for n in (0, 2, 4, 6))])
 def test_a_recovery_that_is_broken_off_anywhere_is_begun_again(cut, steps_of, monkeypatch, acts):
     """After any of the acts by which it changes the folder, as by a kill."""

@@ -197,6 +197,7 @@ def test_a_finished_run_leaves_one_file_and_no_log(path, steps_of, write):
     assert beside(path) == ["mine.duckdb"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waste", [-1.0, 2.0])
 def test_a_file_is_the_same_whether_it_was_rewritten_or_not(tmp_path, steps_of, write, monkeypatch, waste):
     monkeypatch.setattr(writer, "WASTE", waste)
