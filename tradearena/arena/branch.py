@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from tradearena.market.card import DatasetCard
 from tradearena.market.dataset import Dataset
 from tradearena.market.window import Span
 from tradearena.policy import Policy
+from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, next_link
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
@@ -59,8 +61,14 @@ class Branches:
         card, prefix = planned.candidate.card, planned.origin.prefix if planned.origin else None
         hearing = Hearing(planned.mode, planned.wording, planned.seed, card)
         return setting_of(
-            self.dataset.panel, self.policy, planned.span, hearing, prefix, halt=halt, rehearse=card.rehearses
-        )
+            self.dataset.panel, self.policy, planned.span, hearing, prefix, self._reference, halt,
+            rehearse=card.rehearses,
+        )  # fmt: skip
+
+    @cached_property
+    def _reference(self) -> RollingMarkowitz:
+        """It depends on the bars alone: all share it."""
+        return RollingMarkowitz(self.dataset.panel, self.policy.reference)
 
 
 def trunks(path: Path, episode: str | None = None) -> list[Trunk]:

@@ -118,11 +118,8 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
             return "ruined", record.close("ruined", tuple(marks), tuple(fills))
         if turn is not None and t == turn.at:  # a fork leaves its trunk
             policy, reference = turn.policy, turn.reference
-            ledger.terms, ledger.allow_short, monitor.limits = (
-                policy.execution,
-                policy.limits.allow_short,
-                policy.limits,
-            )
+            ledger.terms, ledger.allow_short = policy.execution, policy.limits.allow_short
+            monitor.limits = policy.limits
         monitor.mark(t, nav)
         if t not in decisions:
             continue

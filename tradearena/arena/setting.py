@@ -58,7 +58,9 @@ def setting_of(
         return Forked(trunk, own(), steps, rewritten=prefix.carry == "rewritten")
 
     turn = Turn(prefix.at, policy, reference)
-    return Setting(panel, before, span, RollingMarkowitz(panel, before.reference), halt, feedback, rehearse, turn)
+    same = before.reference == policy.reference
+    trunks = reference if same else RollingMarkowitz(panel, before.reference)
+    return Setting(panel, before, span, trunks, halt, feedback, rehearse, turn)
 
 
 def told(panel: Panel, policy: Policy, span: Span, hearing: Hearing) -> Feedback:
