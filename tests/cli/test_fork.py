@@ -202,6 +202,28 @@ def test_a_parent_that_makes_no_sense_breaks_nothing(arena, talking, parent):
     with duckdb.connect(path) as db:
         db.execute("UPDATE episode SET parent = ?", [parent])
     assert arena("show", path, "--home", ".").code == 0
+    assert arena("compare", path).code == 0
+    assert "does not come out the same again" in arena("show", path, "--waterfall").err
     answer = arena("replay", path, "--verify")
     assert answer.code == 1
     assert "episode" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE episode SET card = '[]'", "cannot be understood ("),
+        ("UPDATE episode SET card = NULL", "not an experiment file of TradeArena"),
+        ("UPDATE experiment SET dataset = '{}'", "cannot be understood ("),
+        ("UPDATE step SET notes = '[1]' WHERE t = 22", "cannot be understood ("),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_nothing_to_go_on_from(arena, talking, change, said):
+    path, _ = talking
+    with duckdb.connect(path) as db:
+        db.execute(change)
+    for typed in (("fork", path, "--at", 30), ("replay", path, "--policy", "strict")):
+        answer = arena(*typed, "--out", "new.duckdb")
+        assert (answer.code, answer.out) == (1, "")
+        assert said in answer.err
+    assert arena("list", "--home", ".").code == 0

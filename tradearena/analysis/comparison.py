@@ -128,7 +128,8 @@ def _open_loop(row: EpisodeRow) -> bool:
 
 def _forked_at(row: EpisodeRow) -> int | None:
     prefix = row.parent.get("prefix") if isinstance(row.parent, dict) else None
-    return int(prefix["at"]) if prefix else None
+    at = prefix.get("at") if isinstance(prefix, dict) else None
+    return at if isinstance(at, int) else None
 
 
 WEAKER_UP = ("repeat_violation_rate", "clip_distance")

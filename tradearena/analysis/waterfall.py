@@ -63,13 +63,13 @@ def waterfall_of(reader: Reader, row: EpisodeRow) -> Waterfall:
     Raises:
         StoreError: it holds no step, or does not come out the same again.
     """
-    story = story_of(reader, row.id)
-    if not story.steps:
-        raise StoreError(f"{reader.path}: episode {row.id} holds no step yet")
     try:
+        story = story_of(reader, row.id)
+        if not story.steps:
+            raise StoreError(f"{reader.path}: episode {row.id} holds no step yet")
         with threadpool_limits(limits=1, user_api="blas"):
             trails = replayed(reader, row, story).trails
-    except Differs:
+    except (Differs, ValueError, TypeError, KeyError, IndexError):
         raise StoreError(
             f"{reader.path}: episode {row.id} does not come out the same again; see `tradearena replay --verify`"
         ) from None

@@ -78,6 +78,20 @@ def trunks(path: Path, episode: str | None = None) -> list[Trunk]:
         UnknownName: there is no such episode.
         StoreError: the file cannot be read, holds no step, or its steps do not follow from each other.
     """
+    try:
+        held = [trunk for trunk in _on_file(path, episode) if trunk.steps]
+        for trunk in held:
+            _sound(path, trunk)
+    except (ValueError, TypeError, KeyError, IndexError) as error:  # cards and rows are whatever a file has there
+        said = str(error).splitlines()[0]
+        raise StoreError(f"{path}: cannot be understood ({said}); see `tradearena replay --verify`") from None
+    if not held:
+        raise StoreError(f"{path}: holds no step to go on from")
+    return held
+
+
+def _on_file(path: Path, episode: str | None) -> list[Trunk]:
+    """The episodes, as they stand there."""
     with Reader(path) as reader:
         setup, panel = reader.experiment(), reader.panel()
         if setup.engine != ENGINE:
@@ -92,12 +106,9 @@ def trunks(path: Path, episode: str | None = None) -> list[Trunk]:
         policy = Policy.model_validate_json(json.dumps(setup.policy))
         rows = reader.episodes() if episode is None else [reader.episode(episode)]
         found = [Trunk(setup.id, row, story_of(reader, row.id).steps, dataset, policy) for row in rows]
-    held = [trunk for trunk in found if trunk.steps]
-    if not held:
-        raise StoreError(f"{path}: holds no step to go on from")
-    for trunk in held:
-        _sound(path, trunk)
-    return held
+    for trunk in found:
+        _ = trunk.card  # a card that is none is found here, and not in the middle of a run
+    return found
 
 
 def _sound(path: Path, trunk: Trunk) -> None:

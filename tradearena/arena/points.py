@@ -60,7 +60,7 @@ def forked_steps(
     episodes: list[Planned] = []
     for trunk in trunks:
         candidate = candidate_of(trunk)
-        for at in drawn(trunk, points, max(candidate.warmup, 1), seed):
+        for at in drawn(trunk, points, candidate.warmup + 1, seed):
             made = fork(
                 trunk, at, candidate, modes=modes, seeds=(trunk.row.seed,), policy=trunk.policy, wording=wording,
                 steps=1, carry=carry,

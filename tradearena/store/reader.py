@@ -102,7 +102,7 @@ class Reader:
         """All episodes, in the order they were begun."""
         rows = self._rows("episode", EpisodeRow.__annotations__, "ORDER BY started_at, id")
         for row in rows:
-            row |= {name: json.loads(row[name]) for name in ("card", "parent", "manifest")}
+            row |= {name: json.loads(row[name] or "") for name in ("card", "parent", "manifest")}
         return [EpisodeRow(**row) for row in rows]
 
     def episode(self, name: str | None) -> EpisodeRow:
