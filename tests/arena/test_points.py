@@ -55,3 +55,12 @@ def test_where_nothing_was_ever_changed_there_is_nothing_to_fork(tmp_path):
         forked_steps(
             trunks(path), lambda _: open_agent("organism-obedient"), modes=("true",), wording="$changed", points=3
         )
+
+
+def test_no_two_forked_steps_of_a_run_are_within_a_lookback(trunk):
+    made = forked_steps(
+        [trunk], lambda _: open_agent("organism-obedient"), modes=("true",), wording="$changed", points=9
+    )
+    at = [planned.origin.prefix.at for planned in made.episodes]
+    assert len(at) > 1
+    assert all(b - a >= 21 for a, b in pairwise(sorted(at)))  # an organism is shown 21 bars
