@@ -48,7 +48,8 @@ class Published(NamedTuple):
         falls, rises: anchors whose delta is above and below zero.
         equal_delta, equal_contraction_rate: not the paper's. The 4 steps before against every 4 consecutive normal
             steps of the same trajectory: mean difference, and share of such windows of higher rank, ties by half.
-        shuffled: by statistic, with the texts of each trajectory permuted over its steps; empty without draws.
+        shuffled: by statistic, with the texts of each trajectory permuted over its steps; empty without draws. The
+            structured numbers of a fused hash64 stay where they are, so there equal sizes need not give 0.5.
         random: the same with vectors of the same number and dimension, uniform on the sphere.
     """
 
