@@ -46,7 +46,7 @@ class Reader:
             for table in TABLES:
                 self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
         except BaseException:
-            self.db.close()
+            files.let_go(self.db)
             raise
 
     def __enter__(self) -> Reader:
@@ -55,7 +55,7 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.db.close()
+        files.let_go(self.db)
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):

@@ -81,10 +81,13 @@ def read(
     n = len(found[plain[0].name])
     if not n:
         return {}
-    for column in columns:
-        if column not in plain:  # an array per column, where fetching it as it is would make a list per row
-            flat = f'SELECT unnest("{column.name}") AS v FROM (SELECT "{column.name}" {rows})'
-            found[column.name] = np.asarray(db.execute(flat, values or []).fetchnumpy()["v"]).reshape(n, -1)
+    if vectors := [f'"{column.name}"' for column in columns if column not in plain]:
+        flat = ", ".join(f"unnest({name}) AS {name}" for name in vectors)  # an array each, and no list per row
+        asked = f"SELECT {flat} FROM (SELECT {', '.join(vectors)} {rows})"
+        for name, entries in db.execute(asked, values or []).fetchnumpy().items():
+            if np.ma.is_masked(entries):
+                raise ValueError(f"{table}.{name}: a vector, or an entry of one, is missing")
+            found[name] = np.asarray(entries).reshape(n, -1)
     listed = {column: _values(column, found[column.name]) for column in columns}
     if table == "exchange":  # the digests of texts as they stand now, not those they are filed under
         now = texts(db, where, values or [], "unhex(sha256(text))")
