@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tradearena.store.columns import Buffers, buffers
+from tradearena.store.columns import Buffers, buffers, entries
 from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
 from tradearena.store.texts import texts
 
@@ -81,13 +81,10 @@ def read(
     n = len(found[plain[0].name])
     if not n:
         return {}
-    if vectors := [f'"{column.name}"' for column in columns if column not in plain]:
-        flat = ", ".join(f"unnest({name}) AS {name}" for name in vectors)  # an array each, and no list per row
-        asked = f"SELECT {flat} FROM (SELECT {', '.join(vectors)} {rows})"
-        for name, entries in db.execute(asked, values or []).fetchnumpy().items():
-            if np.ma.is_masked(entries):
-                raise ValueError(f"{table}.{name}: a vector, or an entry of one, is missing")
-            found[name] = np.asarray(entries).reshape(n, -1)
+    if vectors := [column.name for column in columns if column not in plain]:
+        named = ", ".join(f'"{name}"' for name in vectors)
+        for name, flat in zip(vectors, entries(db, vectors, f"SELECT {named} {rows}", values or []), strict=True):
+            found[name] = flat.reshape(n, -1)
     listed = {column: _values(column, found[column.name]) for column in columns}
     if table == "exchange":  # the digests of texts as they stand now, not those they are filed under
         now = texts(db, where, values or [], "unhex(sha256(text))")
