@@ -254,7 +254,7 @@ def test_a_reader_waits_for_a_commit(path, steps_of, write):
 
 def test_a_reader_waits_for_a_commit_in_another_thread_of_its_process(path, steps_of, write):
     write(path, steps_of(1))
-    db = files.confined([path])
+    db = files.confined(path)
     db.execute(f"ATTACH '{files.quoted(path)}' AS file")
     other = threading.Timer(0.3, lambda: db.execute("DETACH file"))
     other.start()

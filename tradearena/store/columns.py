@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import duckdb
 import nanoarrow as na
 import numpy as np
 from nanoarrow.c_array import c_array_from_buffers
@@ -90,6 +91,23 @@ def listed(column: Column, held: Buffers, n: int) -> list[Any]:
     whole, text = data.tobytes(), kind == "VARCHAR"
     parts = [None if size < 0 else whole[end - size : end] for size, end in zip(lengths, ends, strict=True)]
     return [part.decode() if text and part is not None else part for part in parts[:n]]
+
+
+def entries(
+    db: duckdb.DuckDBPyConnection, names: Sequence[str], rows: str, values: Sequence[Any]
+) -> list[NDArray[Any]]:
+    """The entries of vector columns of the rows that a query answers with, one after the other, an array a column:
+    vectors fetched as they are would be a list per row.
+
+    Raises:
+        ValueError: a vector is missing, or an entry of one.
+    """
+    flat = ", ".join(f'unnest("{name}") AS "{name}"' for name in names)
+    found = db.execute(f"SELECT {flat} FROM ({rows})", values).fetchnumpy()
+    for name in names:
+        if np.ma.is_masked(found[name]):
+            raise ValueError(f"a vector of the column {name}, or an entry of one, is missing")
+    return [np.asarray(found[name]) for name in names]
 
 
 class Rows:

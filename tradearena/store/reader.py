@@ -16,6 +16,7 @@ from tradearena.errors import StoreError, UnknownName
 from tradearena.panel import Array, Panel
 from tradearena.policy import Policy
 from tradearena.store import files
+from tradearena.store.columns import entries
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
 from tradearena.store.schema import TABLES
 from tradearena.store.texts import texts
@@ -46,7 +47,7 @@ class Reader:
             for table in TABLES:
                 self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
         except BaseException:
-            self.db.close()
+            files.let_go(self.db)
             raise
 
     def __enter__(self) -> Reader:
@@ -55,7 +56,7 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.db.close()
+        files.let_go(self.db)
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
@@ -127,7 +128,7 @@ class Reader:
         """The decisions on file, to resume from."""
         columns = "t, status, reason, kept, rationale, reflection, confidence, stray, notes, hash"
         rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
-        intents, said = self.vectors("step", "intent", episode), self.exchanges(episode)
+        (intents,), said = self.vectors("step", "intent", episode=episode), self.exchanges(episode)
         decisions = [
             _decision(row, intent, tuple(said.pop(row[0], ()))) for row, intent in zip(rows, intents, strict=True)
         ]
@@ -177,15 +178,15 @@ class Reader:
     def _read_panel(self) -> Panel:
         experiment = self.experiment()
         times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()
-        prices = tuple(self.vectors("bars", field) for field in ("open", "high", "low", "close"))
+        *prices, volume = self.vectors("bars", "open", "high", "low", "close", "volume")
         if not len(times["s"]) == len(prices[0]) > 0:
             raise ValueError("not a vector for each bar")
         return Panel.of(
             experiment.symbols,
             np.asarray(times["s"]).astype("datetime64[us]"),
             np.asarray(times["e"]).astype("datetime64[us]"),
-            prices,  # type: ignore[arg-type]
-            self.vectors("bars", "volume"),
+            tuple(prices),  # type: ignore[arg-type]
+            volume,
             sectors=experiment.sectors,
             bars_per_year=experiment.bars_per_year,
         )
@@ -194,13 +195,12 @@ class Reader:
         """One episode as arrays."""
         return next(trajectories(self, [episode]))
 
-    def vectors(self, table: str, column: str, episode: str | None = None) -> Array:
-        """[rows, N] of a vector column, in order."""
+    def vectors(self, table: str, *columns: str, episode: str | None = None) -> list[Array]:
+        """[rows, N] of each of these vector columns, in order."""
         where, values = ("WHERE episode = ?", [episode]) if episode is not None else ("", [])
+        rows = f'SELECT {", ".join(columns)} FROM "{table}" {where} ORDER BY t'
         n = len(self.experiment().symbols)
-        inner = f'SELECT "{column}" FROM "{table}" {where} ORDER BY t'
-        flat = self.db.execute(f'SELECT unnest("{column}") AS v FROM ({inner})', values).fetchnumpy()["v"]
-        return np.asarray(flat).reshape(-1, n)
+        return [flat.reshape(-1, n) for flat in entries(self.db, columns, rows, values)]
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a user's query, in which the names of our views mean what they mean as well.

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tradearena.store.columns import Buffers, buffers
+from tradearena.store.columns import Buffers, buffers, entries
 from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
 from tradearena.store.texts import texts
 
@@ -81,10 +81,10 @@ def read(
     n = len(found[plain[0].name])
     if not n:
         return {}
-    for column in columns:
-        if column not in plain:  # an array per column, where fetching it as it is would make a list per row
-            flat = f'SELECT unnest("{column.name}") AS v FROM (SELECT "{column.name}" {rows})'
-            found[column.name] = np.asarray(db.execute(flat, values or []).fetchnumpy()["v"]).reshape(n, -1)
+    if vectors := [column.name for column in columns if column not in plain]:
+        named = ", ".join(f'"{name}"' for name in vectors)
+        for name, flat in zip(vectors, entries(db, vectors, f"SELECT {named} {rows}", values or []), strict=True):
+            found[name] = flat.reshape(n, -1)
     listed = {column: _values(column, found[column.name]) for column in columns}
     if table == "exchange":  # the digests of texts as they stand now, not those they are filed under
         now = texts(db, where, values or [], "unhex(sha256(text))")

@@ -57,8 +57,8 @@ class Writer:
         """`clock` counts seconds; it decides when to commit and nothing else. `held` is asked, while another process
         holds the file, whether to wait longer than usual; not once there is a `hurry`."""
         self.path, self.clock, self.held, self.hurry = path, clock, held, False
-        self._aside = path.with_name(f"{path.name}.new")
-        self._db = files.confined([path, self._aside])
+        self._aside = files.aside(path)
+        self._db = files.confined(path)
         self._log = Log(path)
         self._file: tuple[int, int] | None = None
         self._recorders: dict[str, Recorder] = {}
@@ -251,8 +251,8 @@ class Writer:
                 db.execute("USE memory")
                 db.execute("DETACH file")
         except duckdb.Error as error:
-            if self._failed:  # nothing more is written, and DuckDB may not let go of the file otherwise
-                db.close()
+            if self._failed:  # nothing more is written
+                files.break_off(db)
             raise StoreError(files.explain(self.path, error)) from error
 
     def _waits_on(self, waited: float) -> bool:
@@ -291,6 +291,10 @@ class Writer:
     def _clear(self) -> None:
         for end in ("", ".wal"):
             self._aside.with_name(f"{self._aside.name}{end}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write no more."""
+        files.let_go(self._db)
 
     @property
     def logged(self) -> bool:
