@@ -94,9 +94,9 @@ class Reader:
             (row,) = self._rows("experiment", Experiment.__annotations__)
             row["policy"] = Policy.model_validate_json(row["policy"]).model_dump(mode="json")
             row["dataset"], row["warnings"] = json.loads(row["dataset"]), json.loads(row["warnings"])
-        except (duckdb.BinderException, ValueError):
+            row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
+        except (duckdb.BinderException, ValueError, TypeError):
             raise self._foreign() from None
-        row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
     def episodes(self) -> list[EpisodeRow]:
