@@ -40,9 +40,7 @@ def weights_of(model: str) -> Weights:
         _check(model, folder)
         return Weights(folder, f"sha256 {_digest(folder)}")
     if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", model):
-        raise UsageError(
-            f"no model in '{model}': no such folder; name one that a model was saved in, or one of the hub"
-        )
+        raise UsageError(f"no model in '{model}': no such folder; name that of a model, or a name of the hub")
     found = _from_hub(model)
     _check(model, found.folder)
     return found
