@@ -47,6 +47,8 @@ def buffers(column: Column, values: Values, n: int) -> Buffers:
     kind = column.type
     if kind == "DOUBLE[n]" or kind == "SMALLINT[n]":
         return Buffers(np.ascontiguousarray(values, dtype="<f8" if kind == "DOUBLE[n]" else "<i2"), None)
+    if kind == "FLOAT[]":  # of one length in one batch, whatever another one has
+        return Buffers(np.ascontiguousarray(values, dtype="<f4"), None)
     if kind == "BOOLEAN":
         return Buffers(np.asarray(values, dtype=np.uint8), None)
     if kind in _NUMBERS:
@@ -189,7 +191,7 @@ class Rows:
 
 def _arrow(column: Column, held: Buffers, n: int) -> Any:
     kind, data, side = column.type, held.data, held.side
-    if kind.endswith("[n]"):
+    if kind.endswith("]"):
         child = na.c_array(data.ravel())
         vector = na.fixed_size_list(na.Schema(child.schema), data.shape[1])
         return c_array_from_buffers(vector, n, [None], children=[child])

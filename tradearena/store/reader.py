@@ -4,6 +4,7 @@ file is run."""
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.columns import entries
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import TABLES
+from tradearena.store.schema import DERIVED, TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
 from tradearena.store.views import VIEWS
@@ -45,7 +46,11 @@ class Reader:
             if self._running():  # whoever reads for long would keep the run from its commits
                 self.db = files.set_aside(path, self.db)
             for table in TABLES:
-                self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+                self._name(table)
+            for table in DERIVED:
+                with suppress(duckdb.CatalogException):  # an older file has none, and a view is none
+                    self.db.execute(f"FROM pragma_storage_info('file.main.{table}') LIMIT 0")
+                    self._name(table)
         except BaseException:
             files.let_go(self.db)
             raise
@@ -61,6 +66,9 @@ class Reader:
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
+
+    def _name(self, table: str) -> None:
+        self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
 
     def _check_tables(self) -> None:
         """Are they all there? Their names mean what they mean whatever else the file holds."""

@@ -177,11 +177,21 @@ class Writer:
         Raises:
             StoreError: the file cannot be written.
         """
+        with self.transaction() as db:
+            for row in rows:
+                _insert(db, "signature", row)
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the file for statements of one's own: all of them are durable in the end, or none.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         with self._attached() as db:
             self._failed = True
             with _transaction(db):
-                for row in rows:
-                    _insert(db, "signature", row)
+                yield db
             self._failed = False
             self._logged += 1
 
