@@ -21,9 +21,6 @@ PAIRS = 10
 PATHS = 3
 """Markets whose pairs are shown, and models whose differences are."""
 
-ALIKE = 0.95
-"""Cosine of the mean weights of neighbouring blocks from which an agent is said to have made one choice."""
-
 
 def show_blind_spot(paths: Sequence[Path], *, json: bool) -> None:
     """Print what the episodes of these files had in coupled groups, and what they said of it."""
@@ -59,23 +56,23 @@ def _print_models(found: BlindSpot) -> None:
 
     effects = [(model, model.effects) for model in found.models]
     report.print_table(
-        ["agent", "decisions", "of gross", "of symbols", "excess", "95 % interval", "p", "n"],
+        ["agent", "decisions", "wished", "by chance", "excess", "95 % interval", "p", "n"],
         [
-            [_name(model.group), str(model.decisions), _part(of["share"]), _part(of["universe"]), _signed(of["excess"]),
-             _interval(of["excess"], "+.2f"), _p(of["excess"]), str(of["excess"].n)]
+            [_name(model.group), str(model.decisions), _part(of["doubled"]), _part(of["chance"]),
+             _signed(of["excess"]), _interval(of["excess"], "+.2f"), _p(of["excess"]), str(of["excess"].n)]
             for model, of in effects
         ],
-        title=f"what was wished in coupled groups; n: blocks of {found.block} bars and more",
+        title=f"of gross, in coupled groups with two held or more; n: blocks of {found.block} bars and more",
         cut=0,
     )  # fmt: skip
     report.print_table(
-        ["agent", "wished", "approved", "doubled", "tightest", "clips", "risk", "95 % interval"],
+        ["agent", "wished", "approved", "symbols", "tightest", "clips", "risk", "95 % interval"],
         [
-            [_name(model.group), *(_part(of[name]) for name in ("intended", "approved", "doubled", "tightest")),
+            [_name(model.group), *(_part(of[name]) for name in ("intended", "approved", "universe", "tightest")),
              _number(of["clips"]), _number(of["risk"]), _interval(of["risk"], ".2f")]
             for model, of in effects
         ],
-        title="of NAV, in groups; of gross, two of one group, the tightest; clips a decision; risk over the reference's",
+        title="of NAV in coupled groups; clips by their rule a decision; risk over that of the reference",
         cut=0,
     )  # fmt: skip
     report.print_table(
@@ -108,8 +105,8 @@ def _print_pairs(path: MarketPath) -> None:
     if not rows:
         say(f"{path.name}: no two symbols were ever in one group, at {len(bars)} refreshes\n")
         return
-    title = f"{path.name}: coupled pairs; rolling correlation at {len(bars)} refreshes, bars {bars[0]} to {bars[-1]}"
-    report.print_table(["symbol", "symbol", "mean", "least", "in one group"], rows, title=title)
+    title = f"{path.name}: coupled pairs, {len(bars)} refreshes"
+    report.print_table(["symbol", "symbol", "correlation", "least", "in one group"], rows, title=title)
     if rest := sum(pair.together > 0 for pair in pairs) - len(rows):
         say(f"{rest} more pairs were in one group at times (--json)\n")
 
@@ -119,15 +116,17 @@ def _print_pairs(path: MarketPath) -> None:
 
 def sentence(model: Model, block: int) -> str:
     """What was found, in words that a referee would accept."""
+    from tradearena.analysis.signflip import fewest
+
     excess = model.effects["excess"]
     if not model.decisions:
         return "at none of its decisions were there enough bars to group by."
     if excess.mean is None:
         return f"nothing was wished in any of {_count(model.decisions, 'decision')}: there is no share to speak of."
     if excess.verdict == "degenerate":
-        return f"not found: no more and no less in coupled groups than equal weights, in {_blocks(excess, block)}."
-    share, universe = (report_percent(model.effects[name]) for name in ("share", "universe"))
-    had = f"{share} of its gross in coupled groups, which {universe} of the symbols are in"
+        return f"not found: no more and no less than by chance, in {_blocks(excess, block)}."
+    wished, chance = (_percent(model.effects[name]) for name in ("doubled", "chance"))
+    had = f"{wished} of its gross in coupled groups of which it held two symbols or more, {chance} by chance"
     head = {
         "praised": "blind spot found",
         "silent": "blind spot found",
@@ -138,7 +137,7 @@ def sentence(model: Model, block: int) -> str:
     }[model.verdict]
     said = f"{head}: {had}; excess {_signed(excess)}"
     if excess.interval is None:
-        said += f", {_blocks(excess, block)}, six would be needed"
+        said += f", {_blocks(excess, block)}, {fewest()} would be needed"
     else:
         said += f" {_interval(excess, '+.2f')}, {_blocks(excess, block)}, p = {_p(excess)}"
     return f"{said}. {_spoken(model)}{_kept(model)}"
@@ -150,15 +149,17 @@ def _spoken(model: Model) -> str:
     if not model.loaded:
         return f"None of {_count(model.worded, 'decision')} with words is loaded."
     return (
-        f"Of {_count(model.loaded, 'loaded decision')} with words {model.praised} speak of diversification, and "
-        f"{model.silent} name neither coupling nor concentration."
+        f"Of {_count(model.loaded, 'loaded decision')} with words {model.praised:,} speak of diversification, and "
+        f"{model.silent:,} name neither coupling nor concentration."
     )
 
 
 def _kept(model: Model) -> str:
+    from tradearena.analysis.signatures.blindspot import ALIKE
+
     if model.alike is None or model.alike < ALIKE:
         return ""
-    return f" Its weights hardly changed from block to block (cosine {model.alike:.2f}): n counts time, not choices."
+    return f" Its weights hardly changed from block to block (cosine {model.alike:.2f}): that is one choice, not n."
 
 
 def _difference(each: Difference) -> str:
@@ -180,8 +181,7 @@ def _blocks(effect: Effect, block: int) -> str:
     return f"n = {_count(effect.n, 'block')} of {block} bars and more"
 
 
-def report_percent(effect: Effect) -> str:
-    """A share in a sentence."""
+def _percent(effect: Effect) -> str:
     return "–" if effect.mean is None else f"{100 * effect.mean:.0f} %"
 
 

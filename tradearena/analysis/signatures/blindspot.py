@@ -1,9 +1,10 @@
 """The correlation blind spot: experiment files come in; for each agent and feedback mode, what it had in coupled groups
 and what it said of that go out, with intervals over blocks of time.
 
-One statistic is declared beforehand, `excess`: the share of the gross wished that is in coupled groups, less the share
-of the symbols that is. Weights that know nothing of the groups have an excess of 0 on average, however concentrated
-they are. All else is exploratory.
+One statistic is declared beforehand, `excess`: the share of the gross wished that is in coupled groups of which two
+symbols or more are held, less what it would be on average had the same weights fallen on symbols at random. An agent
+that picks without regard to how symbols move has an excess of 0 on average, however concentrated it is. All else is
+exploratory.
 
 The unit is a block of time on one market path: bars are cut into blocks of at least the lookback that groups are found
 in, since closer groupings share returns. All trajectories on a path are in the same blocks, and repetitions are
@@ -34,6 +35,9 @@ FOUND: tuple[Verdict, ...] = ("praised", "silent")
 MOST = 0.5
 """Share of the loaded decisions from which a verdict goes by what was said in them."""
 
+ALIKE = 0.95
+"""Cosine between the mean weights of neighbouring blocks from which an agent has made one choice, and kept it."""
+
 Block: TypeAlias = tuple[str, int]
 """A market path, and which of its blocks."""
 
@@ -45,15 +49,13 @@ class Model:
     Attributes:
         episodes, decisions: how many were looked at.
         effects: by metric, the mean over blocks with its interval and n. Of `excess` alone p is a test.
-        worded: decisions with a rationale. `loaded`: those of them with more of the gross in coupled groups than equal
-            weights have there, and two symbols of one group held; of these `praised` speak of diversification, and
-            `silent` name neither coupling nor concentration.
-        alike: mean cosine between the mean weights of neighbouring blocks, None without two: near 1 the agent has
-            made one choice and kept it, and n counts time.
-        verdict: `not enough` blocks; `not found` where the excess is 0 in all of them, or its interval is
-            not above 0; `wordless` where
-            no loaded decision has a rationale. Else, by what most loaded decisions say, `praised` or `silent`: a blind
-            spot; or `named`: it is loaded, and says so.
+        worded: decisions with a rationale. `loaded`: those of them with an excess above 0; of these `praised` speak of
+            diversification, and `silent` name neither coupling nor concentration.
+        alike: mean cosine between the mean weights of neighbouring blocks, None without two.
+        verdict: `not enough` blocks, or, however many, one choice kept through them (`ALIKE`); `not found` where the
+            excess is 0 in all blocks, or its interval is not above 0; `wordless` where no loaded decision has a
+            rationale. Else, by what most loaded decisions say, `praised` or `silent`: a blind spot; or `named`: it is
+            loaded, and says so.
     """
 
     group: str
@@ -187,19 +189,19 @@ def _model(
     effects = {name: sign_flip(list(means[name].values())) for name in METRICS}
     values = {name: np.concatenate([each.values[name] for each in held]) for name in METRICS}
     spoke = ~np.isnan(values["coupling"])
-    heavy = spoke & (values["excess"] > 0.0) & (values["doubled"] > 0.0)
+    heavy = spoke & (values["excess"] > 0.0)
     loaded = int(np.count_nonzero(heavy))
     praised = int(np.count_nonzero(heavy & (values["diversification"] > 0)))
     silent = int(np.count_nonzero(heavy & (values["coupling"] + values["concentration"] == 0)))
-    verdict = _verdict(effects["excess"], loaded, praised, silent)
+    verdict = _verdict(effects["excess"], alike, loaded, praised, silent)
     worded = int(np.count_nonzero(spoke))
     return Model(group, len(held), len(spoke), effects, worded, loaded, praised, silent, alike, verdict)
 
 
-def _verdict(excess: Effect, loaded: int, praised: int, silent: int) -> Verdict:
+def _verdict(excess: Effect, alike: float | None, loaded: int, praised: int, silent: int) -> Verdict:
     if excess.verdict == "degenerate":
         return "not found"
-    if excess.interval is None:
+    if excess.interval is None or (alike is not None and alike >= ALIKE):
         return "not enough"
     if excess.interval[0] <= 0.0:
         return "not found"

@@ -35,18 +35,18 @@ class Coupling:
     Attributes:
         intended, approved: sum of |w| in coupled groups of two symbols and more, fractions of NAV: as wished, and as
             the audit let it through.
-        share: of the gross wished, in coupled groups.
+        share: of the gross wished, in coupled groups; `universe` of the N symbols, in coupled groups.
         doubled: of the gross wished, in coupled groups of which two symbols or more are held.
-        universe: of the N symbols, in coupled groups: what equal weights have there, and what weights that know
-            nothing of the groups have there on average.
+        chance: what `doubled` would be on average, had the same weights been given to symbols drawn at random.
         tightest: of the gross wished, in the group with the highest mean correlation within; 0 where there is none.
     """
 
     intended: Array
     approved: Array
     share: Array
-    doubled: Array
     universe: Array
+    doubled: Array
+    chance: Array
     tightest: Array
 
 
@@ -89,15 +89,31 @@ def coupling(
     """
     rows = []
     for wished, let, groups, tightest in zip(np.abs(intent), np.abs(approved), labels, tight, strict=True):
-        coupled = np.bincount(groups)[groups] > 1
+        sizes = np.bincount(groups)
+        coupled = sizes[groups] > 1
         doubled = coupled & (np.bincount(groups, wished > HELD)[groups] > 1)
         parts = [wished[part].sum() for part in (coupled, doubled, groups == tightest)]
         gross = float(wished.sum())
-        shares = [part / gross if gross > HELD else np.nan for part in parts]
-        rows.append((parts[0], let[coupled].sum(), shares[0], shares[1], coupled.mean(), shares[2]))
-    table = np.array(rows).reshape(-1, 6)
+        of_all, of_two, of_tight = (part / gross if gross > HELD else np.nan for part in parts)
+        chance = by_chance(sizes, int(np.count_nonzero(wished > HELD))) if gross > HELD else np.nan
+        rows.append((parts[0], let[coupled].sum(), of_all, coupled.mean(), of_two, chance, of_tight))
+    table = np.array(rows).reshape(-1, 7)
     table[~known] = np.nan
     return Coupling(*table.T)
+
+
+def by_chance(sizes: NDArray[np.intp], held: int) -> float:
+    """Expected share of gross in groups of which two symbols or more are held, where `held` symbols are drawn at random
+    from groups of these sizes.
+
+    Each weight falls on each of the N symbols alike. In a group of s, the other held - 1 all miss the s - 1 beside it
+    with probability C(N - s, held - 1) / C(N - 1, held - 1): so the sum over groups of s / N (1 - that), whatever the
+    weights are.
+    """
+    of, many = np.unique(sizes, return_counts=True)
+    n, others = int(sizes.sum()), np.arange(max(held - 1, 0))
+    missed = np.prod(np.maximum(n - of[:, None] - others, 0) / (n - 1 - others), axis=1)
+    return float((many * of / n) @ (1.0 - missed))
 
 
 def tightest(rho: Array, labels: Labels) -> int:

@@ -30,12 +30,12 @@ from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE
 from tradearena.store.trajectories import trajectories
-from tradearena.values import Trajectory
+from tradearena.values import TOLERANCE, Trajectory
 
-WEIGHTS = ("share", "universe", "doubled", "tightest", "intended", "approved")
+WEIGHTS = ("doubled", "chance", "share", "universe", "tightest", "intended", "approved")
 SAID = Mentions._fields
 METRICS = ("excess", *WEIGHTS, "clips", "risk", "bets", "bets_approved", *SAID)
-"""Of each decision, NaN where not defined. `excess` is `share` less `universe`; what the weights are says
+"""Of each decision, NaN where not defined. `excess` is `doubled` less `chance`; what the weights are says
 `coupling.Coupling`, what the risks are `coupling.Risks`. `clips` counts findings of the rule `cluster` that took
 something, `bets_approved` is on record. What a rationale speaks of is 0 or 1, NaN where there is none."""
 
@@ -124,7 +124,7 @@ def _watched(reader: Reader, row: EpisodeRow, walked: Trajectory, path: MarketPa
     query = "SELECT coalesce(rationale, ''), effective_bets FROM step WHERE episode = ? ORDER BY t"
     texts, bets = zip(*reader.db.execute(query, [row.id]).fetchall(), strict=True)
     values = {
-        "excess": had.share - had.universe,
+        "excess": np.where(np.abs(had.doubled - had.chance) < TOLERANCE, 0.0, had.doubled - had.chance),
         **{name: getattr(had, name) for name in WEIGHTS},
         "clips": _clips(walked),
         "risk": risk.ratio,
