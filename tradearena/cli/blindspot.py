@@ -37,6 +37,8 @@ def show_blind_spot(paths: Sequence[Path], *, json: bool) -> None:
     _print_models(found)
     for path in found.paths[:PATHS]:
         _print_pairs(path)
+    if (rest := len(found.paths) - PATHS) > 0:
+        say(f"and {_count(rest, 'more market')} (--json)\n")
     for model in found.models:
         say(report.wrapped(f"{_name(model.group)}: {sentence(model, found.block)}"))
     if len(found.models) <= PATHS:
@@ -136,10 +138,10 @@ def sentence(model: Model, block: int) -> str:
         "not enough": "not enough to say",
     }[model.verdict]
     said = f"{head}: {had}; excess {_signed(excess)}"
-    if excess.interval is None:
-        said += f", {_blocks(excess, block)}, {fewest()} would be needed"
-    else:
+    if excess.interval is not None:
         said += f" {_interval(excess, '+.2f')}, {_blocks(excess, block)}, p = {_p(excess)}"
+    else:
+        said += f", {_blocks(excess, block)}, {fewest()} would be needed"
     return f"{said}. {_spoken(model)}{_kept(model)}"
 
 
@@ -155,11 +157,11 @@ def _spoken(model: Model) -> str:
 
 
 def _kept(model: Model) -> str:
-    from tradearena.analysis.signatures.blindspot import ALIKE
+    from tradearena.analysis.signatures.blindspot import SELDOM
 
-    if model.alike is None or model.alike < ALIKE:
+    if model.turned is None or model.turned >= SELDOM:
         return ""
-    return f" Its weights hardly changed from block to block (cosine {model.alike:.2f}): that is one choice, not n."
+    return f" It turned its book over {model.turned:.1f} times in a block: that is one choice, however many blocks."
 
 
 def _difference(each: Difference) -> str:
@@ -241,7 +243,7 @@ def _as_json(found: BlindSpot) -> dict[str, Any]:
 
 def _model(model: Model) -> dict[str, Any]:
     agent, _, feedback = model.group.rpartition(", ")
-    counts = ("verdict", "episodes", "decisions", "worded", "loaded", "praised", "silent", "alike")
+    counts = ("verdict", "episodes", "decisions", "worded", "loaded", "praised", "silent", "turned")
     return {
         "agent": agent,
         "feedback": feedback,

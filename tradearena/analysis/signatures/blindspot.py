@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -35,8 +35,8 @@ FOUND: tuple[Verdict, ...] = ("praised", "silent")
 MOST = 0.5
 """Share of the loaded decisions from which a verdict goes by what was said in them."""
 
-ALIKE = 0.95
-"""Cosine between the mean weights of neighbouring blocks from which an agent has made one choice, and kept it."""
+SELDOM = 0.5
+"""Books turned over in a block, below which an agent has made one choice and kept it."""
 
 Block: TypeAlias = tuple[str, int]
 """A market path, and which of its blocks."""
@@ -51,8 +51,9 @@ class Model:
         effects: by metric, the mean over blocks with its interval and n. Of `excess` alone p is a test.
         worded: decisions with a rationale. `loaded`: those of them with an excess above 0; of these `praised` speak of
             diversification, and `silent` name neither coupling nor concentration.
-        alike: mean cosine between the mean weights of neighbouring blocks, None without two.
-        verdict: `not enough` blocks, or, however many, one choice kept through them (`ALIKE`); `not found` where the
+        turned: mean over blocks of how often the book as wished was turned over within one: the sum of half of
+            |w - w before|, over the mean gross. None where nothing was wished.
+        verdict: `not enough` blocks, or, however many, choices too rare for them (`SELDOM`); `not found` where the
             excess is 0 in all blocks, or its interval is not above 0; `wordless` where no loaded decision has a
             rationale. Else, by what most loaded decisions say, `praised` or `silent`: a blind spot; or `named`: it is
             loaded, and says so.
@@ -66,7 +67,7 @@ class Model:
     loaded: int
     praised: int
     silent: int
-    alike: float | None
+    turned: float | None
     verdict: Verdict
 
 
@@ -117,7 +118,7 @@ def blind_spot(files: Iterable[Path]) -> BlindSpot:
         groups[each.group].append(each)
     means = {group: _means(held, starts) for group, held in groups.items()}
     return BlindSpot(
-        [_model(group, held, means[group], _alike(held, starts)) for group, held in groups.items()],
+        [_model(group, held, means[group], _turned(held, starts)) for group, held in groups.items()],
         [Difference(one, other, _paired(means[one], means[other])) for one, other in combinations(groups, 2)],
         list(paths.values()),
         watched,
@@ -168,23 +169,22 @@ def _means(held: Sequence[Watched], starts: Mapping[str, Array]) -> dict[str, di
     return found
 
 
-def _alike(held: Sequence[Watched], starts: Mapping[str, Array]) -> float | None:
-    """Mean cosine between the mean weights of neighbouring blocks of an episode."""
-    cosines = []
+def _turned(held: Sequence[Watched], starts: Mapping[str, Array]) -> float | None:
+    found = []
     for each in held:
         place = np.array(_block(each, starts))
-        means = [each.intent[place == block].mean(axis=0) for block in np.unique(place)]
-        for one, two in pairwise(means):
-            if size := float(np.linalg.norm(one) * np.linalg.norm(two)):
-                cosines.append(float(one @ two) / size)
-    return float(np.mean(cosines)) if cosines else None
+        for block in np.unique(place):
+            wished = each.intent[place == block]
+            if gross := float(np.abs(wished).sum(axis=1).mean()):
+                found.append(float(np.abs(np.diff(wished, axis=0)).sum()) / 2 / gross)
+    return float(np.mean(found)) if found else None
 
 
 # ---------------------------------------------------------------------- what is said of a model
 
 
 def _model(
-    group: str, held: Sequence[Watched], means: Mapping[str, Mapping[Block, float]], alike: float | None
+    group: str, held: Sequence[Watched], means: Mapping[str, Mapping[Block, float]], turned: float | None
 ) -> Model:
     effects = {name: sign_flip(list(means[name].values())) for name in METRICS}
     values = {name: np.concatenate([each.values[name] for each in held]) for name in METRICS}
@@ -193,15 +193,15 @@ def _model(
     loaded = int(np.count_nonzero(heavy))
     praised = int(np.count_nonzero(heavy & (values["diversification"] > 0)))
     silent = int(np.count_nonzero(heavy & (values["coupling"] + values["concentration"] == 0)))
-    verdict = _verdict(effects["excess"], alike, loaded, praised, silent)
+    verdict = _verdict(effects["excess"], turned, loaded, praised, silent)
     worded = int(np.count_nonzero(spoke))
-    return Model(group, len(held), len(spoke), effects, worded, loaded, praised, silent, alike, verdict)
+    return Model(group, len(held), len(spoke), effects, worded, loaded, praised, silent, turned, verdict)
 
 
-def _verdict(excess: Effect, alike: float | None, loaded: int, praised: int, silent: int) -> Verdict:
+def _verdict(excess: Effect, turned: float | None, loaded: int, praised: int, silent: int) -> Verdict:
     if excess.verdict == "degenerate":
         return "not found"
-    if excess.interval is None or (alike is not None and alike >= ALIKE):
+    if excess.interval is None or (turned is not None and turned < SELDOM):
         return "not enough"
     if excess.interval[0] <= 0.0:
         return "not found"

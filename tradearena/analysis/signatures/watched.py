@@ -83,7 +83,7 @@ class MarketPath:
 
 
 def watch(file: Path, paths: dict[str, MarketPath], left_out: Counter[str]) -> Iterator[Watched]:
-    """The episodes of a file that are a result. A fork is none: it shares its first decisions with its trunk.
+    """The episodes of a file that are a result. Forks and open loops are none: their decisions are others' as well.
 
     Args:
         paths: by digest of the dataset; what this file knows of them is added.
@@ -109,8 +109,8 @@ def watch(file: Path, paths: dict[str, MarketPath], left_out: Counter[str]) -> I
 
 
 def _no_result(row: EpisodeRow) -> str:
-    if isinstance(row.parent, dict) and row.parent.get("prefix"):
-        return "forked"
+    if row.parent:
+        return "made from others"
     return "" if row.status in DONE else "not ended"
 
 
