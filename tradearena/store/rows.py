@@ -36,6 +36,15 @@ class Experiment:
     sectors: tuple[str, ...]
     bars_per_year: float
 
+    @property
+    def market(self) -> str:
+        """Names the market path: the digest of its bars, or of those that noise was laid on. The same market with noise
+        is no second one."""
+        match self.dataset:  # whatever a file has there
+            case {"noise": {"of": str(of)}}:
+                return of
+        return self.dataset_digest
+
 
 @dataclass(frozen=True)
 class EpisodeRow:
