@@ -20,6 +20,7 @@ class Probe(Protocol):
     Attributes:
         name: unique, with what it depends on: `hash256`, `lsa32`, `transformer:NAME`, `hidden:NAME@LAYER:mean`.
         prompted: does it read the prompts as well?
+        common: are the vectors of all trajectories in one space? Not so where it is fitted for each.
     """
 
     @property
@@ -27,6 +28,9 @@ class Probe(Protocol):
 
     @property
     def prompted(self) -> bool: ...  # noqa: D102
+
+    @property
+    def common(self) -> bool: ...  # noqa: D102
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:
         """[K, d] for each trajectory, float64, a row of zeros where nothing was said; None where it cannot be had (a

@@ -1,0 +1,129 @@
+"""What is measured of one view of one trajectory: vectors and a trace come in once; the statistics before anchors, less
+those away from them, go out for every arrangement of anchors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tradearena.analysis.signatures.adjustment import covariates, of_windows, residuals
+from tradearena.analysis.signatures.geometry import STATISTICS, unit
+from tradearena.analysis.signatures.rotation import Masks, weighted
+from tradearena.analysis.signatures.separation import separation
+from tradearena.analysis.signatures.trace import Trace
+from tradearena.panel import Array
+from tradearena.portfolio.covariance import ledoit_wolf
+
+DRIFTS = ("drift", "mahalanobis")
+
+RAW = "_unadjusted"
+
+MEASURES = tuple(name + suffix for suffix in ("", RAW) for name in (*STATISTICS, *DRIFTS))
+"""Adjusted for volatility, momentum and length of text; and the same as they are."""
+
+BLOCKWISE = ("auc", "balanced_accuracy")
+
+PRIMARY = "effective_rank"
+"""Declared before any data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One view of one trajectory.
+
+    Attributes:
+        series: [K, 2 S] window statistics, adjusted and as they are.
+        rows: [K, d] directions, adjusted and as they are; `white` the same with their covariance taken out.
+    """
+
+    series: Array
+    rows: tuple[Array, Array]
+    white: tuple[Array, Array]
+
+    @classmethod
+    def of(cls, vectors: Array, trace: Trace, window: int) -> Seen:
+        """Measure once what no arrangement of anchors changes."""
+        explaining = covariates(trace)
+        raw = np.column_stack([statistic(vectors, window) for statistic in STATISTICS.values()])
+        series = np.hstack((residuals(raw, of_windows(explaining, window)), raw))
+        rows = unit(vectors)
+        both = unit(residuals(rows, np.hstack((explaining, explaining**2)))), rows
+        return cls(series, both, (whitened(both[0]), whitened(both[1])))
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+
+def whitened(rows: Array) -> Array:
+    """[K, r] with the Ledoit-Wolf covariance of all steps taken out, per dimension: |x - y|^2 is then the squared
+    Mahalanobis distance over d. Axes along which nothing varies are left out."""
+    values, axes = np.linalg.eigh(ledoit_wolf(rows))
+    kept = values > 1e-12 * max(float(values[-1]), 1e-300)
+    white: Array = (rows - rows.mean(axis=0)) @ (axes[:, kept] / np.sqrt(values[kept] * len(values)))
+    return white
+
+
+def differences(view: Seen, masks: Masks) -> Array:
+    """[B, 2 (S + 2)] before anchors less away from them, in the order of `MEASURES`; NaN where either is missing."""
+    series = weighted(masks.ends, view.series) - weighted(masks.calm, view.series)
+    half = view.series.shape[1] // 2
+    parts = []
+    for part, (rows, white) in enumerate(zip(view.rows, view.white, strict=True)):
+        parts += [series[:, part * half : (part + 1) * half], _drifts(rows, white, masks)]
+    found = np.hstack(parts)
+    found[~masks.whole] = np.nan
+    return found
+
+
+def _drifts(rows: Array, white: Array, masks: Masks) -> Array:
+    """[B, 2] mean cosine distance, and mean squared Mahalanobis distance over d, from the centroid of the normal steps:
+    of the steps before anchors less of the normal ones themselves."""
+    before, normal = masks.steps @ rows, masks.normal @ rows
+    cosine = np.vecdot(unit(normal), normal - before)
+    before, normal = masks.steps @ white, masks.normal @ white
+    squares = np.vecdot(white, white)
+    spread = (masks.steps - masks.normal) @ squares - 2.0 * np.vecdot(before - normal, normal)
+    return np.column_stack((cosine, spread))
+
+
+def profile(view: Seen, masks: Masks, steps: Iterable[int]) -> Array:
+    """[B, L] the primary statistic of windows that end so many steps after those before an anchor, less that of windows
+    away from all anchors."""
+    series = view.series[:, 0]
+    places = np.arange(len(series))
+    moved = []
+    for lag in steps:
+        at = places + lag
+        inside = (at >= 0) & (at < len(series))
+        moved.append(np.where(inside, series[np.clip(at, 0, len(series) - 1)], np.nan))
+    found = weighted(masks.ends, np.column_stack(moved)) - weighted(masks.calm, series[:, None])
+    found[~masks.whole] = np.nan
+    return found
+
+
+def blockwise(seen: Iterable[tuple[int, Seen, Masks]], gap: int, *, common: bool) -> Iterator[Array]:
+    """[B, 2] for each path in turn: separation out of sample, the mean over its traces."""
+    held = list(seen)
+    if not held:
+        return
+    paths = [path for path, _, _ in held]
+    rows = _in_one_space([view for _, view, _ in held]) if common else [view.white[0] for _, view, _ in held]
+    found = separation(rows, [masks for _, _, masks in held], paths, gap=gap, common=common)
+    for path in range(max(paths) + 1):
+        own = found[[i for i, each in enumerate(paths) if each == path]]
+        known = np.isfinite(own)
+        counts = known.sum(axis=0)
+        means: Array = np.full(counts.shape, np.nan)
+        np.divide(np.where(known, own, 0.0).sum(axis=0), counts, out=means, where=np.greater(counts, 0))
+        yield means
+
+
+def _in_one_space(views: Sequence[Seen]) -> list[Array]:
+    """[K, r] each, whitened by the covariance of all of them."""
+    rows = [view.rows[0] for view in views]
+    white = whitened(np.vstack(rows))
+    edges = np.cumsum([len(each) for each in rows])[:-1]
+    return np.split(white, edges)
