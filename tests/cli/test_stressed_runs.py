@@ -109,7 +109,7 @@ def test_the_form_of_the_card_itself_changes_nothing(run):
         (("--noise", "50"), "--noise 50: write 0.1"),
         (
             ("--agent", "llm-team+weights-only"),
-            "mode weights-only asks for no words; leave out notes, reflection and tools",
+            "mode weights-only asks for no words; leave out the team",
         ),
         (("--agent", "nobody+weights-only"), "no agent named 'nobody'"),
     ],

@@ -45,6 +45,14 @@ class Experiment:
                 return of
         return self.dataset_digest
 
+    @property
+    def noise(self) -> str:
+        """What noise is on the bars, in two words; "" where there is none."""
+        match self.dataset:
+            case {"noise": {"size": float(size), "unit": unit, "seed": int(seed)}}:
+                return f"noise {size:g}{'bp' * (unit == 'bp')}" + f":{seed}" * bool(seed)
+        return ""
+
 
 @dataclass(frozen=True)
 class EpisodeRow:
