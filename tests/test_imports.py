@@ -28,7 +28,10 @@ ORDER = (
 FRONT = {("tradearena", "tradearena.store.frames")}
 """The one way in from outside: `tradearena.open` imports what it opens when it is called."""
 
-HEAVY = {"numpy", "pandas", "duckdb", "litellm", "scipy", "pydantic"}
+LEARNERS = {"sklearn", "torch", "transformers", "sentence_transformers"}
+"""Half a second to ten: whoever imports them does so inside the function that needs them."""
+
+HEAVY = {"numpy", "pandas", "duckdb", "litellm", "scipy", "pydantic"} | LEARNERS
 
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -55,6 +58,14 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
             whole = node.module == "tradearena"
             names = [f"tradearena.{alias.name}" for alias in node.names] if whole else [node.module]
             yield from ((node.lineno, "tradearena" if name == "tradearena.__version__" else name) for name in names)
+
+
+def imported_at_once(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and package of every import that stands at the top of a file."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        yield from ((node.lineno, name.split(".")[0]) for name in names)
 
 
 def rank(room: str) -> int:
@@ -95,10 +106,14 @@ def test_the_command_line_imports_nothing_heavy_before_it_has_to() -> None:
     for path in sorted((ROOT / "cli").glob("*.py")):
         if path.name == "report.py":
             continue
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not HEAVY & {name.split(".")[0] for name in names}, f"{path.name}, line {node.lineno}"
+        for line, name in imported_at_once(path):
+            assert name not in HEAVY, f"{path.name}, line {line}"
+
+
+def test_no_module_imports_a_learner_before_it_is_used() -> None:
+    for path in FILES:
+        for line, name in imported_at_once(path):
+            assert name not in LEARNERS, f"{path.name}, line {line}"
 
 
 @pytest.mark.parametrize(

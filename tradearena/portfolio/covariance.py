@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tradearena.panel import Array
@@ -41,16 +43,30 @@ def ledoit_wolf(returns: Array, means: Array | None = None) -> Array:
     S: Array = X.T @ X
     S /= n
     squares = np.vecdot(X, X)  # |x_k|^2: the fourth moments need no [N, N] array of their own
-    average = float(np.add.reduce(squares)) / (n * N)
-    norm = float(np.vdot(S, S)) / N
-    dispersion = norm - average * average
-    error = (float(squares.dot(squares)) / (n * N) - norm) / n
-    # Two rows give error = 0, one symbol gives dispersion = 0, both up to rounding: nothing to shrink.
-    intensity = min(1.0, error / dispersion) if n > 2 and N > 1 and dispersion > 0 else 0.0
-    S *= 1.0 - intensity
+    shrunk = shrinkage(squares, float(np.vdot(S, S)), N)
+    S *= 1.0 - shrunk.intensity
     diagonal = S.reshape(-1)[:: N + 1]
-    diagonal += intensity * average
+    diagonal += shrunk.intensity * shrunk.average
     return S
+
+
+class Shrinkage(NamedTuple):
+    """b^2 / d^2 and m of `ledoit_wolf`."""
+
+    intensity: float
+    average: float
+
+
+def shrinkage(squares: Array, norm: float, N: int) -> Shrinkage:
+    """How far `ledoit_wolf` shrinks, and what towards, from squared lengths [n] of the centred rows and the sum of the
+    squared entries of S: those of X X' / n sum up to the same, so N may be larger than n without an [N, N] matrix."""
+    n = len(squares)
+    average = float(np.add.reduce(squares)) / (n * N)
+    mean_square = norm / N
+    dispersion = mean_square - average * average
+    error = (float(squares.dot(squares)) / (n * N) - mean_square) / n
+    # Two rows give error = 0, one symbol gives dispersion = 0, both up to rounding: nothing to shrink.
+    return Shrinkage(min(1.0, error / dispersion) if n > 2 and N > 1 and dispersion > 0 else 0.0, average)
 
 
 def correlation(covariance: Array) -> Array:

@@ -24,9 +24,10 @@ def usual_depth(level: Array) -> float:
 def onsets(level: Array, depth: float, spacing: int) -> list[int]:
     """The first step after each peak from which the path falls by `depth` or more before it rises above it.
 
-    A new peak is looked for once the path has risen by as much (by 1 / (1 - depth)) from its trough: peaks and troughs
-    by turns, so that one fall has one onset. The decision at a peak has seen no fall yet; the onset is the step after
-    it. That a peak was one is known only later: anchors say where trouble began, and predict nothing.
+    A new peak is looked for once the path has risen from its trough by as much, or by the usual depth where that is
+    less: peaks and troughs by turns, so that one fall has one onset. The decision at a peak has seen no fall yet; the
+    onset is the step after it. That a peak was one is known only later: anchors say where trouble began, and predict
+    nothing.
 
     Args:
         level: [K] positive, at the decisions; NAV or the level of a book.
@@ -41,12 +42,13 @@ def onsets(level: Array, depth: float, spacing: int) -> list[int]:
     if not 0.0 < depth < 1.0 or spacing < 1:
         raise ValueError(f"a depth of {depth} and a spacing of {spacing} steps make no anchors")
     found: list[int] = []
+    rise = min(depth, usual_depth(level) or depth)
     falling, peak, trough = False, 0, 0
     values = level.tolist()
     for k, value in enumerate(values):
         if falling:
             trough = k if value < values[trough] else trough
-            if value * (1.0 - depth) >= values[trough]:
+            if value * (1.0 - rise) >= values[trough]:
                 falling, peak = False, k
             continue
         peak = k if value > values[peak] else peak

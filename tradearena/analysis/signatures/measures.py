@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tradearena.analysis.signatures.adjustment import covariates, of_windows, residuals
-from tradearena.analysis.signatures.geometry import STATISTICS, unit
+from tradearena.analysis.signatures.geometry import NOUGHT, STATISTICS, unit
 from tradearena.analysis.signatures.rotation import Masks, weighted
 from tradearena.analysis.signatures.separation import separation
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.panel import Array
-from tradearena.portfolio.covariance import ledoit_wolf
+from tradearena.portfolio.covariance import shrinkage
 
 DRIFTS = ("drift", "mahalanobis")
 
@@ -36,12 +36,15 @@ class Seen:
 
     Attributes:
         series: [K, 2 S] window statistics, adjusted and as they are.
-        rows: [K, d] directions, adjusted and as they are; `white` the same with their covariance taken out.
+        rows: [K, r] directions, adjusted and as they are, in as few dimensions as they take; `white` the same with
+            their covariance taken out.
+        common: [K, d] the adjusted ones in the space that other trajectories may share.
     """
 
     series: Array
     rows: tuple[Array, Array]
     white: tuple[Array, Array]
+    common: Array
 
     @classmethod
     def of(cls, vectors: Array, trace: Trace, window: int) -> Seen:
@@ -49,20 +52,38 @@ class Seen:
         explaining = covariates(trace)
         raw = np.column_stack([statistic(vectors, window) for statistic in STATISTICS.values()])
         series = np.hstack((residuals(raw, of_windows(explaining, window)), raw))
-        rows = unit(vectors)
-        both = unit(residuals(rows, np.hstack((explaining, explaining**2)))), rows
-        return cls(series, both, (whitened(both[0]), whitened(both[1])))
+        rows, d = unit(vectors), vectors.shape[1]
+        adjusted = unit(residuals(rows, np.hstack((explaining, explaining**2))))
+        both = placed(adjusted), placed(rows)
+        return cls(series, both, (whitened(both[0], d), whitened(both[1], d)), adjusted)
 
     def __len__(self) -> int:
         return len(self.series)
 
 
-def whitened(rows: Array) -> Array:
+def placed(rows: Array) -> Array:
+    """[K, r] with the scalar products of rows [K, d], in no more than K dimensions: all that distances depend on."""
+    if rows.shape[1] <= len(rows):
+        return rows
+    values, axes = np.linalg.eigh(rows @ rows.T)
+    kept = values > NOUGHT * max(float(values[-1]), 1e-300)
+    found: Array = axes[:, kept] * np.sqrt(values[kept])
+    return found
+
+
+def whitened(rows: Array, d: int) -> Array:
     """[K, r] with the Ledoit-Wolf covariance of all steps taken out, per dimension: |x - y|^2 is then the squared
-    Mahalanobis distance over d. Axes along which nothing varies are left out."""
-    values, axes = np.linalg.eigh(ledoit_wolf(rows))
-    kept = values > 1e-12 * max(float(values[-1]), 1e-300)
-    white: Array = (rows - rows.mean(axis=0)) @ (axes[:, kept] / np.sqrt(values[kept] * len(values)))
+    Mahalanobis distance over d. Axes along which nothing varies are left out.
+
+    Args:
+        rows: [K, r] places of vectors of d dimensions.
+    """
+    X = rows - rows.mean(axis=0)
+    squares, axes = np.linalg.eigh(X.T @ X)
+    kept = squares > NOUGHT * max(float(squares[-1]), 1e-300)
+    shrunk = shrinkage(np.vecdot(X, X), float(squares @ squares) / len(X) ** 2, d)
+    variances = (1.0 - shrunk.intensity) * squares[kept] / len(X) + shrunk.intensity * shrunk.average
+    white: Array = X @ (axes[:, kept] / np.sqrt(variances * d))
     return white
 
 
@@ -123,7 +144,7 @@ def blockwise(seen: Iterable[tuple[int, Seen, Masks]], gap: int, *, common: bool
 
 def _in_one_space(views: Sequence[Seen]) -> list[Array]:
     """[K, r] each, whitened by the covariance of all of them."""
-    rows = [view.rows[0] for view in views]
-    white = whitened(np.vstack(rows))
+    rows = [view.common for view in views]
+    white = whitened(np.vstack(rows), rows[0].shape[1])
     edges = np.cumsum([len(each) for each in rows])[:-1]
     return np.split(white, edges)

@@ -1,13 +1,15 @@
 """What turns texts into vectors: a `Probe` is given the texts of all trajectories of an experiment, and gives one
-matrix for each.
+matrix for each. The name of one comes in, as users type it, and the probe goes out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from tradearena.analysis.signatures.trace import Said
+from tradearena.errors import UsageError
 from tradearena.panel import Array
 
 Corpus: TypeAlias = Sequence[Said]
@@ -42,3 +44,48 @@ class Probe(Protocol):
                 one path only, on the other trajectories of it.
         """
         ...
+
+
+PROBES = ("hash[SIZE]", "lsa[SIZE]", "transformer:MODEL", "hidden:PATH[@LAYER][:mean|last]")
+"""The names of probes. SIZE is a dimension, 256 and 32 where none is stated; MODEL a folder, or a name on the hub."""
+
+SIZES = range(2, 65_537)
+"""Dimensions that may be asked for."""
+
+
+def probe_of(name: str) -> Probe:
+    """The probe of this name: `hash`, `hash512`, `lsa`, `lsa64`, `transformer:MODEL`, `hidden:PATH@LAYER:last`.
+
+    Raises:
+        UsageError: there is no such probe, or what it takes is not there: a library, a model.
+    """
+    kind, _, model = name.partition(":")
+    if model and kind == "transformer":
+        from tradearena.analysis.signatures.transformer import TransformerProbe
+
+        return TransformerProbe(model)
+    if model and kind == "hidden":
+        return _hidden(model)
+    counted = re.fullmatch(r"(hash|lsa)([1-9][0-9]{0,5})?", name)
+    if counted is None:
+        raise UsageError(f"no probe named '{name}'; there are {', '.join(PROBES)}")
+    return _counting(*counted.groups())
+
+
+def _counting(kind: str, stated: str | None) -> Probe:
+    from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
+
+    if stated is not None and int(stated) not in SIZES:
+        raise UsageError(f"probe '{kind}{stated}': a dimension is from {SIZES[0]} to {SIZES[-1]}")
+    probe = HashProbe if kind == "hash" else LsaProbe
+    return probe(int(stated)) if stated else probe()
+
+
+def _hidden(said: str) -> Probe:
+    """Of `PATH[@LAYER][:mean|last]`; a path may hold both signs itself."""
+    from tradearena.analysis.signatures.hidden import HiddenProbe
+
+    found = re.fullmatch(r"(.+?)(?:@(-?[0-9]{1,4}))?(?::(mean|last))?", said, re.DOTALL)
+    path, layer, pool = found.groups() if found else (said, None, None)
+    chosen: Literal["mean", "last"] = "last" if pool == "last" else "mean"
+    return HiddenProbe(path, int(layer) if layer else None, chosen)

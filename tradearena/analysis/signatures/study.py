@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tradearena.analysis.contrasts import holm
 from tradearena.analysis.pairs import Window, clusters
@@ -123,6 +124,11 @@ class _Drawn(NamedTuple):
 
 def study(traces: Sequence[Trace], probes: Sequence[Probe], design: Design) -> list[Row]:
     """All rows of all groups; Holm within a group over its primary ones."""
+    with threadpool_limits(1, user_api="blas"):  # the same bits whatever the machine; and threads only wait here
+        return _study(traces, probes, design)
+
+
+def _study(traces: Sequence[Trace], probes: Sequence[Probe], design: Design) -> list[Row]:
     seen = list(clouds(traces, probes, design.views))
     found: list[Row] = []
     for group in dict.fromkeys(trace.group for trace in traces):
