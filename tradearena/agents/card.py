@@ -12,7 +12,7 @@ from string import Template
 from typing import Any, cast
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
@@ -20,7 +20,7 @@ from tradearena.agents.asking import Analyst, Asking, asked_in, asked_of, parame
 from tradearena.agents.callables import import_callable
 from tradearena.agents.classical import RULES, ClassicalAgent
 from tradearena.agents.conversation import Speaker
-from tradearena.agents.format import schema_of
+from tradearena.agents.format import FORMS, Mode, schema_of
 from tradearena.agents.gateway import quoted
 from tradearena.agents.llm import LanguageModel
 from tradearena.agents.model import PATIENCE, Model
@@ -119,13 +119,22 @@ class Candidate:
         ).hexdigest()
 
 
-def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, model: str | None = None) -> Candidate:
+def open_agent(
+    name: str,
+    *,
+    timezone: str = "UTC",
+    home: Path | None = None,
+    model: str | None = None,
+    output: Mode | None = None,
+) -> Candidate:
     """Open an agent by card name, card path, `decisions:FILE` or `python:MODULE:CALLABLE`; `model` overrides that of a
-    card of kind `llm`.
+    card of kind `llm`, `output` the form in which one that is asked in words is to answer. What answers in another form
+    than its card says is another agent, named `CARD+FORM`; that name opens it as well.
 
     Raises:
         UnknownName: no such card.
         CardError: the card cannot be read; names the line.
+        UsageError: it cannot be asked in that form.
         AgentError, DataError: what it points to cannot be used.
     """
     kind, _, target = name.partition(":")
@@ -135,6 +144,9 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, mo
         seated, source = import_callable(target)
         card = AgentCard(name=name, kind="python", reads_feedback=True, sampled=True)  # nothing is known of it
         return Candidate(card, 20, None, lambda _seat: seated(), source)
+    stem, _, form = name.rpartition("+")
+    if stem and form in FORMS and name not in rooms.cards("agents", home):
+        name, output = stem, form
     path = _path(name, home)
     text = cards.text_of(path)
     card = cards.fit(AgentCard, cards.parse(text, path), path=path, text=text)
@@ -146,12 +158,25 @@ def open_agent(name: str, *, timezone: str = "UTC", home: Path | None = None, mo
     if card.kind in VOICES:  # unless the card says otherwise
         heard = {flag: True for flag in ("reads_feedback", "sampled") if flag not in card.model_fields_set}
         card = card.model_copy(update=heard)
+        card = card if output in (None, card.prompt.mode) else _in_form(card, output, path)
     if card.kind == "llm" and model is not None:
         card = card.model_copy(update={"parameters": {**card.parameters, "model": model}})
     if card.kind in VOICES:
         return _talker(card, path, text, home)
     rule = cards.fit(RULES[card.kind], card.parameters, path=path, text=text, under=("parameters",))
     return Candidate(card, rule.needs, None, lambda seat: ClassicalAgent(rule, seat), settings=rule.model_dump())
+
+
+def _in_form(card: AgentCard, output: Mode | None, path: Path) -> AgentCard:
+    """The card of the agent that answers in another form than its own. Without a word there are none of its own to be
+    shown, and none on single symbols."""
+    unsaid = {"notes": False, "reflection": False} if output == "weights-only" else {}
+    asking = {**card.prompt.model_dump(), "mode": output, **unsaid}
+    try:
+        return AgentCard.model_validate({**card.model_dump(), "name": f"{card.name}+{output}", "prompt": asking})
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"--output {output}: {path}: {said}") from None
 
 
 def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candidate:

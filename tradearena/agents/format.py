@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from tradearena.agents.answer import UNSURE
+from tradearena.errors import UsageError
 from tradearena.values import Decision
 
 Mode: TypeAlias = Literal["rationale", "rationale-last", "weights-only"]
 
 DEFAULT: Mode = "rationale-last"
 """What organisms are asked, and whoever's card says nothing else."""
+
+FORMS: tuple[Mode, ...] = get_args(Mode)
 
 _FIELDS: dict[Mode, tuple[str, ...]] = {
     "rationale": ("reflection", "rationale", "notes", "target_weights", "confidence"),
@@ -47,10 +50,26 @@ _MEANING = "Symbols you leave out get weight 0. Weights are fractions of NAV."
 _SURE = "Confidence is between 0 and 1."
 
 
+def form_named(name: str) -> Mode:
+    """The form of a name, as `--output` takes it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in FORMS:
+        raise UsageError(f"--output {name}: write {', '.join(FORMS[:-1])} or {FORMS[-1]}; --out names a file")
+    return name
+
+
 def answer_wanted(mode: Mode, *, notes: bool = False) -> str:
     """The paragraph that asks for an answer: what `$answer` stands for in a file of instructions."""
     form = ", ".join(f'"{name}": {_EXAMPLES[name]}' for name in _asked(mode, notes=notes))
     return f"{_ANSWER[mode]}\n{{{form}}}\n{_MEANING if mode == 'weights-only' else f'{_MEANING} {_SURE}'}"
+
+
+def asks_for_words(system: str) -> bool:
+    """Is anything but weights asked for in this text?"""
+    return _ANSWER["weights-only"] not in system
 
 
 def schema_of(symbols: Sequence[str], mode: Mode, *, notes: bool = False) -> dict[str, Any]:

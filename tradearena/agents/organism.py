@@ -23,10 +23,11 @@ from pydantic import Field, model_validator
 
 from tradearena.agents.conversation import Reply
 from tradearena.agents.facts import Facts
+from tradearena.agents.format import asks_for_words
 from tradearena.agents.obedience import obeyed
 from tradearena.agents.rationale import compose
 from tradearena.agents.scene import Scene, finite, read
-from tradearena.agents.spoken import garbled, spoken
+from tradearena.agents.spoken import garbled, spoken, without_a_word
 from tradearena.cards import Card
 from tradearena.panel import Array
 from tradearena.values import Exchange
@@ -89,7 +90,7 @@ class OrganismVoice:
         self.offset = int.from_bytes(_dice(f"cycle {seed}")[:4], "little") % max(planted.cycle, 1)
 
     async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:  # noqa: ARG002
-        """Read, wish, obey, speak."""
+        """Read, wish, obey, speak: in words where words are asked for."""
         planted, scene = self.planted, read(prompt)
         dice = _dice(f"{self.seed}\n{scene.situation}\n{scene.review}")
         rng = np.random.default_rng(np.frombuffer(dice, dtype=np.uint32))
@@ -101,6 +102,9 @@ class OrganismVoice:
         wanted = self._losing(scene) if losing else self._noisy(scores, level.spread, chance, still=still)
         wish = _concentrated(wanted, planted, jitter)
         weights, rules, suspected = obeyed(wish, scene, planted.obedience, planted.belief)
+        if not asks_for_words(system):
+            reply = without_a_word(scene.symbols, weights)
+            return Reply(garbled(reply, _dice(f"form {dice.hex()}"), planted.malformed))
         narrow = planted.strength if contracting and planted.contracts == "words" else 0.0
         facts = _facts(scene, planted, weights, scores, rules, suspected=suspected, losing=losing)
         words = _dice(f"words {self.seed}\n{dice.hex()}")

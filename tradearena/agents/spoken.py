@@ -10,11 +10,19 @@ from tradearena.panel import Array
 
 def spoken(symbols: tuple[str, ...], weights: Array, rationale: str, confidence: float) -> str:
     """A well-formed reply: weights in four digits, zeros left out."""
+    said = json.dumps(rationale, ensure_ascii=False)
+    return f'{{{_stated(symbols, weights)}, "rationale": {said}, "confidence": {confidence}}}'
+
+
+def without_a_word(symbols: tuple[str, ...], weights: Array) -> str:
+    """The same weights, and nothing else."""
+    return f"{{{_stated(symbols, weights)}}}"
+
+
+def _stated(symbols: tuple[str, ...], weights: Array) -> str:
     names, (held,) = quoted(symbols), weights.nonzero()
     pairs = zip(held.tolist(), weights[held].tolist(), strict=True)
-    stated = ", ".join([f"{names[place]}: {round(weight, 4)}" for place, weight in pairs])
-    said = json.dumps(rationale, ensure_ascii=False)
-    return f'{{"target_weights": {{{stated}}}, "rationale": {said}, "confidence": {confidence}}}'
+    return f'"target_weights": {{{", ".join([f"{names[place]}: {round(weight, 4)}" for place, weight in pairs])}}}'
 
 
 def garbled(reply: str, dice: bytes, share: float) -> str:

@@ -75,9 +75,9 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
 
 def played(reader: Reader, chosen: Sequence[EpisodeRow], *, texts: bool) -> Iterator[Played]:
     """Episodes of one file, ready to be measured."""
-    digest = reader.experiment().dataset_digest
+    market = reader.experiment().market
     for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
-        window, at = Window(digest, row.first, row.last), _forked_at(row)
+        window, at = Window(market, row.first, row.last), _forked_at(row)
         who = row.agent, row.feedback, window, (row.seed, row.replicate), row.status in DONE
         if at is None:
             yield Played(*who, path, said=_said(reader, row, path) if texts else {})

@@ -45,9 +45,11 @@ def compare(
     carry: options.CarryMode = "rewritten",
     agent: options.AgentNames = None,
     model: options.Model = None,
+    output: options.Output = None,
     data: options.Datas = None,
     paths: options.Paths = None,
     path_seed: options.PathSeed = None,
+    noise: options.NoiseSize = None,
     policy: options.PolicyName = DEFAULT_POLICY,
     feedback: options.Feedbacks = None,
     seeds: options.Seeds = None,
@@ -86,7 +88,7 @@ def compare(
     from tradearena.cli.forked import Forked
 
     if files:
-        given = (agent, model, data, paths, feedback, seeds, seed, start, end, steps, windows, out)
+        given = (agent, model, output, noise, data, paths, feedback, seeds, seed, start, end, steps, windows, out)
         if any(each is not None for each in given) or design != "paired" or dry_run or again:
             raise UsageError("files on record are compared as they are; leave out what would run something")
         recorded.compare_files(files, home, words=words, json=json, quiet=quiet)
@@ -98,7 +100,7 @@ def compare(
     asked = Asked(
         agent or DEFAULT_AGENTS, model, feedback or DEFAULT_MODES, seed or range(seeds or 1), DEFAULT_DATA, policy,
         start, end, steps, every, windows or _usual(start, end, steps), label, volume_unit, calendar, home,
-        bool(feedback),
+        bool(feedback), output, noise,
     )  # fmt: skip
     markets = _markets(asked, data or (), paths, path_seed)
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())

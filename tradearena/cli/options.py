@@ -36,6 +36,24 @@ Feedbacks = Annotated[
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Any litellm name, for agents of kind llm; overrides the card's.")
 ]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        metavar="FORM",
+        help="Ask for answers in this form, whatever the card says: rationale (reasons first), rationale-last, or "
+        "weights-only (no word). For agents that are asked in words.",
+    ),
+]
+NoiseSize = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="SIZE",
+        help="Lay noise on the bars: 0.1 (of each symbol's volatility per bar) or 5bp; 0.1:3 is that of seed 3. The "
+        "bars are others then, and so is the experiment file.",
+    ),
+]
 Datas = Annotated[
     list[str] | None,
     typer.Option("--data", "-d", metavar="DATA", help="As in `run`; may be repeated: an experiment file for each."),

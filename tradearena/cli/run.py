@@ -17,7 +17,9 @@ DEFAULT_AGENT = "organism-momentum"
 def run(
     agent: options.AgentName = DEFAULT_AGENT,
     model: options.Model = None,
+    output: options.Output = None,
     data: options.Data = DEFAULT_DATA,
+    noise: options.NoiseSize = None,
     policy: options.PolicyName = DEFAULT_POLICY,
     feedback: options.Feedback = None,
     seed: options.Seed = 0,
@@ -50,7 +52,7 @@ def run(
 
     asked = Asked(
         (agent,), model, (feedback or "true",), (seed,), data, policy, start, end, steps, every, (), label, volume_unit,
-        calendar, home, feedback is not None or seed > 0,
+        calendar, home, feedback is not None or seed > 0, output, noise,
     )  # fmt: skip
     means = Means(max_connections, cost_limit, token_limit, time_limit, reuse or ())
     if dry_run:

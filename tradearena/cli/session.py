@@ -49,6 +49,8 @@ class Asked:
     home: Path | None
     insists: bool
     """Were modes or seeds named, and not left to what is usual?"""
+    output: str | None = None
+    noise: str | None = None
 
 
 @dataclass(frozen=True)
@@ -273,15 +275,19 @@ def _plan(asked: Asked, *, named: bool = False) -> tuple[Plan, list[str]]:
 
 def _made(asked: Asked) -> tuple[Plan, list[str]]:
     from tradearena import policy as policies
-    from tradearena.agents.card import open_agent
+    from tradearena.agents.card import VOICES, open_agent
+    from tradearena.agents.format import form_named
     from tradearena.arena.plan import Plan
     from tradearena.market.dataset import open_dataset
     from tradearena.market.invented import invent
+    from tradearena.market.noise import noise_named, noised
     from tradearena.market.scheme import scheme_of
     from tradearena.market.window import Window
     from tradearena.risk.feedback import mode_named, open_wording
 
     modes = tuple(mode_named(name) for name in asked.feedback)
+    form = None if asked.output is None else form_named(asked.output)
+    noise = None if asked.noise is None else noise_named(asked.noise)
     if isinstance(asked.data, str):
         dataset = open_dataset(
             asked.data,
@@ -293,17 +299,21 @@ def _made(asked: Asked) -> tuple[Plan, list[str]]:
         )
     else:
         dataset = invent(asked.data, end=asked.end)
+    dataset = dataset if noise is None else noised(dataset, noise)
     rules = policies.load(asked.policy, asked.home)
     warnings = [str(warning) for warning in dataset.warnings]
     if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
         warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
     candidates = tuple(
-        open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model) for name in asked.agents
+        open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model, output=form)
+        for name in asked.agents
     )
     if any(candidate.card.kind == "llm" for candidate in candidates):
         announce_keys()
     if asked.model is not None and all(candidate.card.kind != "llm" for candidate in candidates):
         raise UsageError(f"--model is for agents of kind llm; {', '.join(asked.agents)} asks no model")
+    if form is not None and all(candidate.card.kind not in VOICES for candidate in candidates):
+        raise UsageError(f"--output is for agents that are asked in words; {', '.join(asked.agents)} is not")
     scheme = scheme_of(asked.windows, dataset.scenes, dataset.card.zone)
     plan = Plan(
         dataset=dataset,

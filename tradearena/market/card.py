@@ -98,6 +98,15 @@ Scene: TypeAlias = Annotated[tuple[str, str], Field(strict=False), AfterValidato
 Scenes: TypeAlias = Annotated[dict[str, Scene], AfterValidator(_names)]
 
 
+class Noisy(Card):
+    """Noise that is on bars: how much of which unit, the seed, and the digest of the bars that it was laid on."""
+
+    size: float
+    unit: Literal["volatility", "bp"]
+    seed: int
+    of: str
+
+
 class DatasetCard(Card):
     """Where bars come from and how their stamps and volumes are meant.
 
@@ -106,6 +115,7 @@ class DatasetCard(Card):
     divided by the close); "none" (no volume is known, capacity is unbounded). Left out, `frequency` is the most common
     step within a symbol and `calendar` is the intersection. Without `[sectors]` all symbols are one sector.
     `[scenes]` names stretches of days that `--windows calendar:NAME` takes; left out, those of the rooms hold.
+    `[noise]` stands on the card of bars that `--noise` has made, and on no other.
     """
 
     name: str
@@ -120,6 +130,7 @@ class DatasetCard(Card):
     sectors: dict[str, str] = Field(default_factory=dict)
     description: str | None = None
     scenes: Scenes | None = None
+    noise: Noisy | None = None
 
     @property
     def zone(self) -> ZoneInfo:

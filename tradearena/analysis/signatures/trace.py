@@ -82,7 +82,8 @@ def read(reader: Reader, chosen: Sequence[EpisodeRow], *, prompts: bool = False)
     Args:
         prompts: read the prompts as well, for probes that look at them.
     """
-    digest, panel = reader.experiment().dataset_digest, reader.panel()
+    setup, panel = reader.experiment(), reader.panel()
+    noisy = setup.noise and f", {setup.noise}"
     query = "SELECT rationale, reflection FROM step WHERE episode = ? ORDER BY t"
     for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
         rows = reader.db.execute(query, [row.id]).fetchall()
@@ -92,8 +93,8 @@ def read(reader: Reader, chosen: Sequence[EpisodeRow], *, prompts: bool = False)
             [text or "" for _, text in rows],
             [asked[t][-1].prompt if t in asked else "" for t in path.decided.tolist()] if prompts else (),
         )
-        window = Window(digest, row.first, row.last)
-        yield trace_of(row.id, f"{row.agent}, {row.feedback}", window, path, panel, texts)
+        window = Window(setup.market, row.first, row.last)
+        yield trace_of(row.id, f"{row.agent}, {row.feedback}{noisy}", window, path, panel, texts)
 
 
 def trace_of(episode: str, group: str, window: Window, path: Trajectory, panel: Panel, texts: Texts) -> Trace:
