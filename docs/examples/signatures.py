@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from tradearena.analysis.abreast import experiments
 from tradearena.analysis.signatures.trial import Planted, SignatureTrial, Spoken
 from tradearena.arena.manifest import versions
 from tradearena.cli.session import Watch
+
+FIRST = 10_000
+"""Seed of the first experiment with something planted."""
 
 STRENGTHS, LEADS = (0.5, 0.75, 1.0), (6, 12)
 

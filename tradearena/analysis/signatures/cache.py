@@ -61,7 +61,7 @@ class Cached:
         """`fresh`: take nothing from the file, and put what is computed in the place of what is there."""
         self.probe, self.path, self._anew, self._warn, self._now = probe, path, fresh, warn, now
         self._keeps = True
-        self.name, self.prompted = probe.name, probe.prompted
+        self.name, self.prompted, self.common = probe.name, probe.prompted, probe.common
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:
         """[K, d] for each trajectory.
