@@ -78,7 +78,6 @@ class LexicalProbe:
     name: ClassVar[str] = "lexical"
     prompted: ClassVar[bool] = False
     common: ClassVar[bool] = True
-    common: ClassVar[bool] = True
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:  # noqa: ARG002
         """[K, 4] for each trajectory; nothing is fitted."""
