@@ -286,7 +286,7 @@ def _rows(
     lead = _lead(_mean(leads), profile_steps(design))
     for place, name in enumerate((*design.measures, *design.trained)):
         draws = means[: design.blockwise + 1 if name in BLOCKWISE else None, place]
-        value, null_mean, interval, p = tested(draws)
+        value, null_mean, interval, p = judged(draws)
         primary = name == PRIMARY
         yield Row(
             group, cloud.view, cloud.probe, kind, name, primary, value, null_mean, interval, p, None, n, len(paths),
@@ -296,7 +296,7 @@ def _rows(
         )  # fmt: skip
 
 
-def tested(draws: Array) -> tuple[float | None, float | None, tuple[float, float] | None, float | None]:
+def judged(draws: Array) -> tuple[float | None, float | None, tuple[float, float] | None, float | None]:
     """Value, mean of the null, interval and p of [B] draws, the observed one first.
 
     p is the share of all B, the observed one included, that are as far from their mean as it is. The interval holds
