@@ -240,7 +240,13 @@ def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told() -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.xdist_group("worlds")) for name in AGENTS[:2]),  # which the others see
+        *(pytest.param(name, marks=pytest.mark.xdist_group("other worlds")) for name in AGENTS[2:]),
+    ],
+)
 def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str) -> None:
     worlds = [world(number, 60, name) for number in range(2 * MANY)]
     for guess in (by_words, by_structure):
