@@ -33,6 +33,8 @@ from tradearena.agents.switchboard import Answered, Switchboard, request_key
 from tradearena.errors import AgentError, Interrupted, Limited
 from tradearena.testing import Answer, ChatServer, sequence
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-test-0123456789abcdef"
 NAME = "openai/gpt-4o-mini"

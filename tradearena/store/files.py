@@ -155,12 +155,12 @@ def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
         return _attached(copy, path)
 
 
-_Key: TypeAlias = tuple[int, Path]
-"""Process and file: the threads of a database are not there after a fork."""
+_roots = WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[Path, duckdb.DuckDBPyConnection]]()
+_spare: dict[Path, duckdb.DuckDBPyConnection] = {}
+"""At most one database that nobody uses, by file."""
 
-_roots = WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[_Key, duckdb.DuckDBPyConnection]]()
-_spare: dict[_Key, duckdb.DuckDBPyConnection] = {}
-"""At most one database that nobody uses."""
+if hasattr(os, "register_at_fork"):  # whose threads a child would not have, and wait for
+    os.register_at_fork(before=_spare.clear)
 
 
 def aside(path: Path) -> Path:
@@ -175,7 +175,7 @@ def confined(path: Path) -> duckdb.DuckDBPyConnection:
     Attaching a file for a commit and detaching it again costs 4 ms; opening it as a database of its own, 24 ms. To make
     the database costs 15 ms: whoever is done with it lets go of it for the next who opens the same file.
     """
-    key = os.getpid(), path.absolute()
+    key = path.absolute()
     root = _spare.pop(key, None) or _database([path, aside(path)])
     db = root.cursor()
     _roots[db] = key, root
@@ -183,7 +183,7 @@ def confined(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def let_go(db: duckdb.DuckDBPyConnection) -> None:
-    """Close what `confined` made, with all that its user defined, and let go of the file."""
+    """Close what `confined` made, with all temporary views, and let go of the file."""
     if held := _roots.pop(db, None):
         key, root = held
         db.close()
@@ -197,7 +197,8 @@ def let_go(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def break_off(db: duckdb.DuckDBPyConnection) -> None:
-    """Close what `confined` made, and its database: after a failure DuckDB may not let go of the file otherwise."""
+    """Close what `confined` made, and its database, which nobody else may use: it failed, and DuckDB may not let go of
+    the file otherwise, or a user may have left something in it."""
     if held := _roots.pop(db, None):
         db.close()
         held[1].close()
