@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tradearena import __version__
-from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run
+from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run, signatures
 from tradearena.cli.terminal import say
 from tradearena.errors import TradeArenaError
 
@@ -28,6 +28,7 @@ app.command("compare")(compare.compare)
 app.command("replay")(replay.replay)
 app.command("fork")(fork.fork)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("signatures")(signatures.signatures)
 app.command("list")(files.list_files)
 app.command("show")(files.show)
 app.command("sql")(files.sql)
