@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tradearena.analysis.signatures.published import Published, Spread
+from tradearena.analysis.signatures.published import ALL, Published, Spread
 from tradearena.cli import report
 from tradearena.cli.terminal import say
 
@@ -19,20 +19,21 @@ COLUMNS = {
 """Its statistics, and as the last the one that is not: the contraction rate with windows of equal size."""
 
 
-def print_published(rows: Sequence[Published], *, last: bool = False) -> None:
-    """The rows of one group; after the last group what is wrong with all of them."""
+def print_published(rows: Sequence[Published]) -> None:
+    """The rows of one group, or of all of them pooled."""
     spoken = [row for row in rows if row.n_anchors]
     if not spoken:
         say("As published: no anchor (12 decisions, and a drawdown from the fifth on).")
         return
-    who = "all groups pooled" if last else spoken[0].group.removeprefix("decisions:")
+    who = "all groups pooled" if spoken[0].group == ALL else spoken[0].group.removeprefix("decisions:")
     table = [line for row in spoken for line in _lines(row)]
     heads = ["as published", *COLUMNS.values()]
     width = report.width_of(heads, table) if report.room() is None else None
-    title = f"{who}, as published: {spoken[0].n_anchors} deepest steps of {spoken[0].n_trajectories} trajectories"
+    n = spoken[0].n_trajectories
+    title = (
+        f"{who}, as published: {spoken[0].n_anchors} deepest steps of {n} {'trajectory' if n == 1 else 'trajectories'}"
+    )
     report.print_table(heads, table, title=title, cut=0, width=width)
-    if last:
-        say(report.wrapped(_nothing(spoken[0])))
 
 
 def _lines(row: Published) -> Iterator[list[str]]:
@@ -44,7 +45,7 @@ def _lines(row: Published) -> Iterator[list[str]]:
         yield ["  random vectors", *(_range(row.random.get(name)) for name in COLUMNS)]
 
 
-def _nothing(row: Published) -> str:
+def caveat(row: Published) -> str:
     """Why a high rate of contraction says nothing, with the figures of this very row."""
     shuffled, random, equal = (row.shuffled.get("contraction_rate"), row.random.get("contraction_rate"),
                                row.equal_contraction_rate)  # fmt: skip

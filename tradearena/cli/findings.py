@@ -12,7 +12,7 @@ from tradearena.analysis.signatures.study import KINDS, MINIMUM, Anchored, Desig
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.analysis.signflip import ALPHA
 from tradearena.cli import report
-from tradearena.cli.aspublished import print_published
+from tradearena.cli.aspublished import caveat, print_published
 from tradearena.cli.terminal import say
 
 SHORT = {
@@ -46,22 +46,27 @@ def print_findings(found: Findings, design: Design) -> None:
     """Group by group, then what holds for all of them."""
     for group in dict.fromkeys(trace.group for trace in found.traces):
         rows = [row for row in found.rows if row.group == group]
-        _print_group(group, [trace for trace in found.traces if trace.group == group], rows)
-        _print_anchors(group, found.anchors, rows, design)
+        anchors = [each for each in found.anchors if each.group == group]
+        _print_group(group, [trace for trace in found.traces if trace.group == group], anchors, rows)
+        _print_anchors(anchors, rows, design)
         if found.published is not None:
             print_published([row for row in found.published if row.group == group])
-    if found.published is not None:
-        print_published([row for row in found.published if row.group == ALL], last=True)
+    for row in (found.published or ())[:1]:
+        pooled = [each for each in found.published or () if each.group == ALL]
+        if len(dict.fromkeys(trace.group for trace in found.traces)) > 1:
+            print_published(pooled)
+        say(report.wrapped(caveat(pooled[0])))
+    _print_sum(found.rows)
     _print_terms(found, design)
 
 
-def _print_group(group: str, traces: Sequence[Trace], rows: Sequence[Row]) -> None:
+def _print_group(group: str, traces: Sequence[Trace], anchors: Sequence[Anchored], rows: Sequence[Row]) -> None:
     primary = [row for row in rows if row.primary]
-    paths = len(dict.fromkeys(trace.window for trace in traces))
+    paths = len({each.window for each in anchors})
     decisions = sum(len(trace) for trace in traces)
-    title = f"{name_of(group)}: {count(len(traces), 'trajectory')}, {count(decisions, 'decision')}, {_windows(paths)}"
+    title = f"{name_of(group)}: {count(len(traces), 'trajectory')}, {count(decisions, 'decision')}, {count(paths, 'market path')}"
     heads = ["view", "probe", "at", "value", "null", "95 % interval", "p", "Holm", "n", "verdict"]
-    _print_fitting(heads, [[*_cells(row), _p(row.p_adjusted), _n(row), _short(row)] for row in primary], title)
+    _print_fitting(heads, list(_lines(primary)), title)
     for row in primary:
         if _is_found(row):
             say(report.wrapped(sentence(row, len(primary))))
@@ -74,8 +79,15 @@ def _print_group(group: str, traces: Sequence[Trace], rows: Sequence[Row]) -> No
         _print_fitting(heads, [[row.statistic, *_cells(row)] for row in rest], title)
 
 
-def _windows(paths: int) -> str:
-    return "1 market path" if paths == 1 else f"{paths} windows of market paths"
+def _lines(primary: Sequence[Row]) -> Iterator[list[str]]:
+    """A line of the table for each row; where no row of a kind has anchors enough, one for all of them."""
+    for kind in KINDS:
+        own = [row for row in primary if row.anchors == kind]
+        if len(own) > 1 and all(row.verdict == "not enough" for row in own):
+            yield ["all", "all", kind, *["–"] * 5, _n(own[0]), own[0].verdict]
+            continue
+        for row in own:
+            yield [*_cells(row), _p(row.p_adjusted), _n(row), SHORT.get(row.verdict, row.verdict)]
 
 
 def _print_fitting(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
@@ -101,10 +113,6 @@ def _print_fitting(heads: Sequence[str], rows: Sequence[Sequence[str]], title: s
 def _cells(row: Row) -> list[str]:
     """View to p, which both tables have."""
     return [row.view, row.probe, row.anchors, _signed(row.value), _signed(row.null_mean), _interval(row), _p(row.p)]
-
-
-def _short(row: Row) -> str:
-    return SHORT.get(row.verdict, row.verdict)
 
 
 def _is_found(row: Row) -> bool:
@@ -147,18 +155,20 @@ def profile(lead: Lead) -> Iterator[str]:
     unit = (high - low) / (len(BARS) - 1) or 1.0
     outside = [not least <= value <= most for value, (least, most) in zip(lead.value, edges, strict=True)]
     lowest = lead.steps[lead.value.index(min(lead.value))]
-    yield f"{lead.steps[0]:+4d} {''.join(BARS[round((value - low) / unit)] for value in lead.value)} {lead.steps[-1]:+d}"
-    yield f"     {''.join('^' if each else ' ' if step else '|' for each, step in zip(outside, lead.steps, strict=True))}"
+    heights = (BARS[round((value - low) / unit)] for value in lead.value)
+    marks = ("^" if each else " " if step else "|" for each, step in zip(outside, lead.steps, strict=True))
+    yield f"{lead.steps[0]:+4d} {''.join(heights)} {lead.steps[-1]:+d}"
+    yield f"     {''.join(marks)}"
     yield (
         f"steps from the last window before an onset (0); {min(lead.value):+.3f} to {max(lead.value):+.3f}, lowest at "
         f"{lowest:+d}; ^: outside a band that holds 95 % of whole profiles by chance"
     )
 
 
-def _print_anchors(group: str, anchors: Sequence[Anchored], rows: Sequence[Row], design: Design) -> None:
+def _print_anchors(anchors: Sequence[Anchored], rows: Sequence[Row], design: Design) -> None:
     """How many anchors there are of each kind, how deep the falls are, and whether that is enough."""
     for kind in KINDS:
-        own = [each for each in anchors if each.group == group and each.kind == kind]
+        own = [each for each in anchors if each.kind == kind]
         several, alone = sum(len(bars) for each in own for bars in each.bars), sum(each.independent for each in own)
         said = f"{kind.capitalize()} anchors: {alone} independent of {count(several, 'onset')}, {_depth(own, design)}"
         if alone < MINIMUM:
@@ -182,6 +192,16 @@ def _depth(own: Sequence[Anchored], design: Design) -> str:
     return f"falls of {said} or more" + ("" if design.depth is not None else " (3 deviations of one step)")
 
 
+def _print_sum(rows: Sequence[Row]) -> None:
+    """How many were asked, and what came of them."""
+    primary = [row for row in rows if row.primary]
+    tested = [row for row in primary if row.p is not None]
+    signatures = [row for row in tested if _is_found(row) and not row.verdict.endswith("mechanical")]
+    mechanical = sum(map(_is_found, tested)) - len(signatures)
+    said = f"Of {count(len(primary), 'row')} declared beforehand {len(tested)} could be tested, {len(signatures)} found"
+    say(f"{said}{f', and {mechanical} mechanical' if mechanical else ''}.")
+
+
 def _print_terms(found: Findings, design: Design) -> None:
     """What was in force, and what the columns are."""
     hidden = 0
@@ -190,8 +210,8 @@ def _print_terms(found: Findings, design: Design) -> None:
         hidden = sum(row.value is not None for row in found.rows) * (len(full.measures) + len(full.trained) - 1)
     rest = f" {hidden} exploratory values are not shown: --all, --json." if hidden else ""
     say(report.wrapped(
-        f"Value: {NAMES[PRIMARY]}, adjusted for volatility, momentum and length of text, in windows of {design.before} "
-        f"decisions before an onset less in windows away from any. Null: mean of {design.draws:,} arrangements of the "
+        f"Value: {NAMES[PRIMARY]}, adjusted for volatility, momentum and length of text, in windows of "
+        f"{design.before} decisions before an onset less in windows away from any. Null: mean of {design.draws:,} arrangements of the "
         f"onsets. n: independent onsets/market paths. Holm: over the rows of a table.{rest}"
     ))  # fmt: skip
     say(report.wrapped(

@@ -1,4 +1,4 @@
-"""`tradearena signatures`: do what agents say or wish change their shape before trouble? What is on record is asked, and
+"""`tradearena signatures`: does what agents say or wish change its shape before trouble? Files on record are asked, and
 nothing is run."""
 
 from __future__ import annotations

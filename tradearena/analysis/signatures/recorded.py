@@ -1,5 +1,5 @@
-"""Which episodes of experiment files are looked at for signatures: files come in; the traces of those that are a result,
-and everything that was left out and why, go out.
+"""Which episodes are looked at for signatures: experiment files come in; the traces of those that are a result, and
+everything that was left out and why, go out.
 
 An episode that plays the decisions of another under other rules (an open loop) has that one's words; a fork shares its
 words and its market with its trunk up to the fork. Neither is evidence of its own, so both are left out.
