@@ -30,9 +30,8 @@ def print_published(rows: Sequence[Published]) -> None:
     heads = ["as published", *COLUMNS.values()]
     width = report.width_of(heads, table) if report.room() is None else None
     n = spoken[0].n_trajectories
-    title = (
-        f"{who}, as published: {spoken[0].n_anchors} deepest steps of {n} {'trajectory' if n == 1 else 'trajectories'}"
-    )
+    held = "1 trajectory" if n == 1 else f"{n} trajectories"
+    title = f"{who}, as published: {spoken[0].n_anchors} deepest steps of {held}"
     report.print_table(heads, table, title=title, cut=0, width=width)
 
 
@@ -47,17 +46,16 @@ def _lines(row: Published) -> Iterator[list[str]]:
 
 def caveat(row: Published) -> str:
     """Why a high rate of contraction says nothing, with the figures of this very row."""
-    shuffled, random, equal = (row.shuffled.get("contraction_rate"), row.random.get("contraction_rate"),
-                               row.equal_contraction_rate)  # fmt: skip
+    shuffled, random = row.shuffled.get("contraction_rate"), row.random.get("contraction_rate")
     said = (
         "A contraction rate of 0.9 says nothing: 4 vectors before an anchor are compared with all normal ones, and "
         "fewer vectors span fewer directions whatever they mean"
     )
     if shuffled is not None and random is not None:
-        said += f"; here ({row.view}, {row.probe}) shuffled text gives {shuffled.mean:.2f}, random vectors {random.mean:.2f}"
-    if equal is not None:
-        said += f", and the text itself {equal:.2f} once windows are of equal size, where 0.5 is no difference"
-    return f"{said}. Ranges hold 95 % of 100 draws."
+        said += f"; {row.view}, {row.probe}: {shuffled.mean:.2f} on shuffled text, {random.mean:.2f} on random vectors"
+    if row.equal_contraction_rate is not None:
+        said += f", {row.equal_contraction_rate:.2f} once windows are of equal size, where 0.5 is no difference"
+    return f"{said}. Ranges hold 95 % of the draws."
 
 
 def _number(value: float | None) -> str:

@@ -51,9 +51,8 @@ def print_findings(found: Findings, design: Design) -> None:
         _print_anchors(anchors, rows, design)
         if found.published is not None:
             print_published([row for row in found.published if row.group == group])
-    for row in (found.published or ())[:1]:
-        pooled = [each for each in found.published or () if each.group == ALL]
-        if len(dict.fromkeys(trace.group for trace in found.traces)) > 1:
+    if pooled := [row for row in found.published or () if row.group == ALL]:
+        if len({trace.group for trace in found.traces}) > 1:
             print_published(pooled)
         say(report.wrapped(caveat(pooled[0])))
     _print_sum(found.rows)
@@ -64,7 +63,8 @@ def _print_group(group: str, traces: Sequence[Trace], anchors: Sequence[Anchored
     primary = [row for row in rows if row.primary]
     paths = len({each.window for each in anchors})
     decisions = sum(len(trace) for trace in traces)
-    title = f"{name_of(group)}: {count(len(traces), 'trajectory')}, {count(decisions, 'decision')}, {count(paths, 'market path')}"
+    held = count(len(traces), "trajectory"), count(decisions, "decision"), count(paths, "market path")
+    title = f"{name_of(group)}: {', '.join(held)}"
     heads = ["view", "probe", "at", "value", "null", "95 % interval", "p", "Holm", "n", "verdict"]
     _print_fitting(heads, list(_lines(primary)), title)
     for row in primary:
@@ -148,7 +148,7 @@ def _moved(value: float | None) -> str:
 
 
 def profile(lead: Lead) -> Iterator[str]:
-    """The lead-lag profile in three lines: bars of equal height for equal values, and marks where it leaves its band."""
+    """The lead-lag profile in three lines: bars as high as the values, and marks where they leave the band."""
     edges = [(mean - half, mean + half) for mean, half in zip(lead.null_mean, lead.half, strict=True)]
     low = min(*lead.value, *(edge for edge, _ in edges))
     high = max(*lead.value, *(edge for _, edge in edges))
@@ -211,12 +211,13 @@ def _print_terms(found: Findings, design: Design) -> None:
     rest = f" {hidden} exploratory values are not shown: --all, --json." if hidden else ""
     say(report.wrapped(
         f"Value: {NAMES[PRIMARY]}, adjusted for volatility, momentum and length of text, in windows of "
-        f"{design.before} decisions before an onset less in windows away from any. Null: mean of {design.draws:,} arrangements of the "
-        f"onsets. n: independent onsets/market paths. Holm: over the rows of a table.{rest}"
+        f"{design.before} decisions before an onset less in windows away from any. Null: mean of {design.draws:,} "
+        f"arrangements of the onsets. n: independent onsets/market paths. Holm: over the rows of a table.{rest}"
     ))  # fmt: skip
+    depth = "depth as above" if design.depth is None else f"a depth of {design.depth:g}"
     say(report.wrapped(
         f"In force: windows of {design.before} decisions (--before), onsets {design.apart} apart or more (--spacing), "
-        f"{'depth as above' if design.depth is None else f'a depth of {design.depth:g}'} (--depth), seed {design.seed}. "
+        f"{depth} (--depth), seed {design.seed}. "
         "Own anchors: falls of the agent's NAV; market: of the equal-weight book. Of intent and fused only market "
         "anchors can speak of a signature. docs/signatures.md says what it means."
     ))  # fmt: skip
