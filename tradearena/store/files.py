@@ -153,12 +153,13 @@ def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
         return _attached(copy, path)
 
 
-def confined(paths: list[Path]) -> duckdb.DuckDBPyConnection:
-    """A database in memory that may attach these files, and can touch nothing beside them and their logs.
+def confined(paths: list[Path], threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """A database in memory that may attach these files, and can touch nothing beside them and their logs. It works in
+    as many threads as there are cores, unless it is told in how many.
 
     Attaching a file for a commit and detaching it again costs 4 ms; opening it as a database of its own, 24 ms.
     """
-    db = duckdb.connect()
+    db = duckdb.connect(config={} if threads is None else {"threads": threads})
     listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ("", *_LOGS))
     db.execute(f"SET allowed_paths = [{listed}]")
     for setting, value in _HARDENED.items():

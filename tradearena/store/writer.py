@@ -59,7 +59,7 @@ class Writer:
         holds the file, whether to wait longer than usual; not once there is a `hurry`."""
         self.path, self.clock, self.held, self.hurry = path, clock, held, False
         self._aside = path.with_name(f"{path.name}.new")
-        self._db = files.confined([path, self._aside])
+        self._db = files.confined([path, self._aside], threads=1)  # a commit is small: sharing it out takes longer
         self._log = Log(path)
         self._file: tuple[int, int] | None = None
         self._recorders: dict[str, Recorder] = {}
@@ -304,6 +304,8 @@ class Writer:
         The rewritten copy takes the old one's place at once, and only after the old one's log is gone: a log left
         beside the new file would be replayed into it.
         """
+        self._db.close()
+        self._db = files.confined([self.path, self._aside])  # a whole file is work for all cores
         with self._attached() as db:
             while batch := self.collect():
                 self._commit(db, batch)
@@ -344,9 +346,7 @@ def _append(db: duckdb.DuckDBPyConnection, table: str, held: Mapping[Column, Buf
         several = ", ".join(row for _ in range(n))
         db.execute(f'INSERT INTO "{table}" VALUES {several}', [v for each in zip(*values, strict=True) for v in each])
         return
-    db.register("incoming", Rows(held))
-    db.execute(f'INSERT INTO "{table}" SELECT * FROM incoming')
-    db.unregister("incoming")
+    db.from_arrow(Rows(held)).insert_into(table)
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, row: dict[str, Any]) -> None:
