@@ -13,7 +13,10 @@ from tradearena import policy
 from tradearena.agents.card import open_agent
 from tradearena.analysis.pairs import Window as Path
 from tradearena.analysis.signatures.anchors import onsets
-from tradearena.analysis.signatures.study import Row
+from tradearena.analysis.signatures.lexical_probes import HashProbe
+from tradearena.analysis.signatures.recorded import Wanted, keeping, recorded
+from tradearena.analysis.signatures.study import Design as Study
+from tradearena.analysis.signatures.study import Row, study
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.cli.findings import sentence
@@ -147,6 +150,45 @@ def test_more_files_are_more_market_paths(arena, made, other):
     rows = primary(found, anchors="market")
     assert [(row["probe"], row["n_clusters"], len(row["by_path"])) for row in rows] == [("lsa8", 2, 2)]
     assert rows[0]["value"] == pytest.approx(np.mean([each["value"] for each in rows[0]["by_path"]]))
+
+
+class Dear(HashProbe):
+    """Counts what it is asked for, and says what its vectors depend on."""
+
+    identity = "0" * 64
+
+    def __init__(self):
+        super().__init__()
+        object.__setattr__(self, "asked", 0)
+
+    def embed(self, corpora, paths):
+        object.__setattr__(self, "asked", self.asked + sum(map(len, corpora)))
+        return super().embed(corpora, paths)
+
+
+def test_vectors_that_are_dear_are_kept_in_the_file_each_text_is_from(made, other, tmp_path):
+    copies = [shutil.copyfile(path, tmp_path / path.name) for path in (made, other)]
+    found = recorded(copies, Wanted(agents=("planted",)), 9)
+    design = Study(before=4, depth=0.008, draws=19, views=("plan",), primary_only=True)
+    cheap, asked = study(found.traces, [HashProbe()], design), []
+    for fresh in (False, False, True):
+        probe = Dear()
+        (kept,) = keeping([probe], found.files, fresh=fresh, warn=pytest.fail)
+        for row, same in zip(cheap, study(found.traces, [kept], design), strict=True):
+            assert same.value == pytest.approx(row.value, abs=1e-6)
+        asked.append(probe.asked)
+    texts = [len({said.text for said in (*trace.plan, *trace.reflect)} - {""}) for trace in found.traces]
+    assert asked[0] == asked[2] == sum(texts)
+    assert 0 < asked[1] <= 4 * 8 < sum(texts)
+    for path, n in zip(copies, texts, strict=True):
+        with duckdb.connect(path) as db:
+            assert db.execute("SELECT count(*) FROM embedding").fetchone() == (n,)
+
+
+def test_the_blind_spot_is_an_answer_of_its_own(arena, made):
+    assert arena("signatures", made, "--blind-spot", "--json").json["models"]
+    assert "of gross, in coupled groups" in arena("signatures", made, "--blind-spot").out
+    assert arena("signatures", made, "--blind-spot", "--quiet").out == ""
 
 
 def test_the_same_episode_in_two_files_is_no_two(arena, other, tmp_path):
