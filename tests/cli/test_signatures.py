@@ -13,7 +13,10 @@ from tradearena import policy
 from tradearena.agents.card import open_agent
 from tradearena.analysis.pairs import Window as Path
 from tradearena.analysis.signatures.anchors import onsets
-from tradearena.analysis.signatures.study import Row
+from tradearena.analysis.signatures.lexical_probes import HashProbe
+from tradearena.analysis.signatures.recorded import Wanted, keeping, recorded
+from tradearena.analysis.signatures.study import Design as Study
+from tradearena.analysis.signatures.study import Row, study
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.cli.findings import sentence
@@ -22,7 +25,9 @@ from tradearena.market.design import Design
 from tradearena.market.window import Window
 from tradearena.market.writing import write_synthetic
 
-SMALL = ("--before", 4, "--depth", 0.012, "--draws", 99)
+pytestmark = pytest.mark.xdist_group("signatures")  # whose files are made once
+
+SMALL = ("--before", 4, "--depth", 0.008, "--draws", 99)
 """Many onsets on few bars."""
 
 ROW = {
@@ -35,14 +40,14 @@ def record(folder, seed, *agents):
     """An experiment of these agents on a market of its own; `planted` stands for recorded decisions whose words are one
     and the same before each fall of the market, and drawn at random else, of one length everywhere; `silent` for the
     same without words."""
-    design = Design(symbols=4, sectors=2, bars=160, seed=seed, start=date(2020, 1, 6))
+    design = Design(symbols=4, sectors=2, bars=130, seed=seed, start=date(2020, 1, 6))
     dataset = open_dataset(str(write_synthetic(design, folder / f"market{seed}")))
     panel = dataset.panel
     level = np.cumprod(1.0 + panel.returns.mean(axis=1))[20:-1]
     rng = np.random.default_rng(seed)
     words = [f"w{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(400)]
     said = [" ".join(rng.choice(words, 30)) for _ in level]
-    for onset in onsets(level, 0.012, 8):
+    for onset in onsets(level, 0.008, 8):
         said[max(onset - 4, 0) : onset] = [" ".join(words[:30])] * min(onset, 4)
     ends = panel.end[20:-1].astype("datetime64[s]").astype(str)
     rows = [(end, *["0.2"] * 4, text) for end, text in zip(ends, said, strict=True)]
@@ -86,7 +91,7 @@ def test_json_has_rows_profiles_anchors_design_and_what_was_left_out(arena, made
         assert (kind["before"], kind["spacing"]) == (4, 8)
         ((path),) = kind["paths"]
         (episode,) = path["episodes"]
-        assert episode["depth"] == 0.012
+        assert episode["depth"] == 0.008
         assert kind["n_all"] == len(episode["bars"]) >= kind["n_anchors"] == path["n_anchors"] >= 6
         assert {row["n_anchors"] for row in found["rows"] if row["anchors"] == kind["anchors"]} == {kind["n_anchors"]}
     for profile in found["profiles"]:
@@ -147,6 +152,45 @@ def test_more_files_are_more_market_paths(arena, made, other):
     assert rows[0]["value"] == pytest.approx(np.mean([each["value"] for each in rows[0]["by_path"]]))
 
 
+class Dear(HashProbe):
+    """Counts what it is asked for, and says what its vectors depend on."""
+
+    identity = "0" * 64
+
+    def __init__(self):
+        super().__init__()
+        object.__setattr__(self, "asked", 0)
+
+    def embed(self, corpora, paths):
+        object.__setattr__(self, "asked", self.asked + sum(map(len, corpora)))
+        return super().embed(corpora, paths)
+
+
+def test_vectors_that_are_dear_are_kept_in_the_file_each_text_is_from(made, other, tmp_path):
+    copies = [shutil.copyfile(path, tmp_path / path.name) for path in (made, other)]
+    found = recorded(copies, Wanted(agents=("planted",)), 9)
+    design = Study(before=4, depth=0.008, draws=19, views=("plan",), primary_only=True)
+    cheap, asked = study(found.traces, [HashProbe()], design), []
+    for fresh in (False, False, True):
+        probe = Dear()
+        (kept,) = keeping([probe], found.files, fresh=fresh, warn=pytest.fail)
+        for row, same in zip(cheap, study(found.traces, [kept], design), strict=True):
+            assert same.value == pytest.approx(row.value, abs=1e-6)
+        asked.append(probe.asked)
+    texts = [len({said.text for said in (*trace.plan, *trace.reflect)} - {""}) for trace in found.traces]
+    assert asked[0] == asked[2] == sum(texts)
+    assert 0 < asked[1] <= 4 * 8 < sum(texts)
+    for path, n in zip(copies, texts, strict=True):
+        with duckdb.connect(path) as db:
+            assert db.execute("SELECT count(*) FROM embedding").fetchone() == (n,)
+
+
+def test_the_blind_spot_is_an_answer_of_its_own(arena, made):
+    assert arena("signatures", made, "--blind-spot", "--json").json["models"]
+    assert "of gross, in coupled groups" in arena("signatures", made, "--blind-spot").out
+    assert arena("signatures", made, "--blind-spot", "--quiet").out == ""
+
+
 def test_the_same_episode_in_two_files_is_no_two(arena, other, tmp_path):
     shutil.copyfile(other, tmp_path / "copy.duckdb")
     answer = arena("signatures", other, "copy.duckdb")
@@ -163,15 +207,14 @@ def test_what_is_no_result_is_left_out_and_named(arena, made, tmp_path):
     shutil.copyfile(made, tmp_path / "cut.duckdb")
     with duckdb.connect(tmp_path / "cut.duckdb") as db:
         db.execute("UPDATE episode SET status = 'running' WHERE agent = 'decisions:silent'")
-    found = arena("signatures", "cut.duckdb", "--view", "intent", "--before", 100, "--json").code
-    assert found == 3
-    said = arena("signatures", "cut.duckdb", "--before", 100).err
-    assert "1 not ended (decisions:silent" in said
-    assert "2 fewer than 201 decisions" in said
+    short = arena("signatures", "cut.duckdb", "--before", 80)
+    assert (short.code, short.out) == (3, "")
+    assert "1 not ended (decisions:silent" in short.err
+    assert "2 fewer than 161 decisions" in short.err
 
 
 def test_forks_and_open_loops_are_left_out(arena, made):
-    arena("fork", made, "--at", 155, "-e", "organism-collapsing", "-f", "hidden", "--out", "fork.duckdb", "--quiet")
+    arena("fork", made, "--at", 125, "-e", "organism-collapsing", "-f", "hidden", "--out", "fork.duckdb", "--quiet")
     arena("replay", made, "-e", "decisions:planted", "--latency", 2, "--out", "loop.duckdb")
     found = arena("signatures", made, "fork.duckdb", "loop.duckdb", "--view", "intent", *SMALL, "--json").json
     assert sorted(each["why"] for each in found["left_out"]) == ["fork", "invalid", "open loop"]
@@ -201,7 +244,7 @@ def test_the_published_definitions_stand_beside_with_what_random_text_gives(aren
 
 
 def test_a_narrow_terminal_does_without_columns_and_says_which(arena, made, monkeypatch):
-    asked = ("signatures", made, "-a", "organism-collapsing", *SMALL)
+    asked = ("signatures", made, "-a", "organism-collapsing", "--probe", "hash", *SMALL)
     monkeypatch.setenv("COLUMNS", "100")
     wide = arena(*asked).out
     assert "Not shown for want of room" not in wide
@@ -227,9 +270,12 @@ def test_too_few_draws_for_holm_are_named(arena, made):
     assert "With 99 draws no p can pass Holm over 14; more would do (--draws)." in out
 
 
-def test_without_a_file_the_newest_is_taken_and_without_any_it_says_what_to_type(arena, recorded):
-    assert arena("signatures", "--view", "intent", "--json").json["experiments"] == [str(recorded)]
-    recorded.unlink()
+def test_without_a_file_the_newest_is_taken_and_without_any_it_says_what_to_type(arena, other, tmp_path):
+    newest = tmp_path / "replays" / "20240506T070809Z-market6-0123456789.duckdb"
+    newest.parent.mkdir()
+    shutil.copyfile(other, newest)
+    assert arena("signatures", "--view", "intent", *SMALL, "--json").json["experiments"] == [str(newest)]
+    newest.unlink()
     answer = arena("signatures")
     assert (answer.code, answer.out) == (2, "")
     assert "make one with `tradearena run --agent organism-collapsing --steps 250`" in answer.err

@@ -94,16 +94,20 @@ def _chosen(files: Sequence[Path], wanted: Wanted) -> dict[Path, list[EpisodeRow
             raise UnknownName("agent", name, {row.agent for _, row in rows})
     if wanted.agents:
         rows = [(file, row) for file, row in rows if any(_called(row, name) for name in wanted.agents)]
-    if (name := wanted.episode) is not None:
+    if wanted.episode is not None:
         known = [label for _, row in rows for label in (row.id, row.agent)]
-        rows = [(file, row) for file, row in rows if row.id.startswith(name) or _called(row, name)][-1:]
+        rows = [(file, row) for file, row in rows if _meant(row, wanted.episode)][-1:]
         if not rows:
-            raise UnknownName("episode", name, known)
+            raise UnknownName("episode", wanted.episode, known)
     return {file: own for file in held if (own := [row for at, row in rows if at == file])}
 
 
 def _called(row: EpisodeRow, name: str) -> bool:
     return name in (row.agent, row.agent.removeprefix(PREFIX))
+
+
+def _meant(row: EpisodeRow, name: str) -> bool:
+    return row.id.startswith(name) or _called(row, name)
 
 
 def _why_not(row: EpisodeRow) -> str:
@@ -117,18 +121,18 @@ class Kept:
 
     def __init__(self, probe: Probe, files: Sequence[Path], *, fresh: bool, warn: Callable[[str], None]) -> None:
         """`files`: of each trajectory, in the order in which they are embedded; `fresh`: take nothing from them."""
-        from tradearena.analysis.signatures.cache import Cached
+        from tradearena.analysis.signatures.cache import cached
 
         self.name, self.prompted, self.common = probe.name, probe.prompted, probe.common
         self._files = files
-        self._by_file = {file: Cached(probe, file, fresh=fresh, warn=warn) for file in dict.fromkeys(files)}
+        self._by_file = {file: cached(probe, file, fresh=fresh, warn=warn) for file in dict.fromkeys(files)}
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:
         """[K, d] for each trajectory."""
         made: dict[int, Array | None] = {}
-        for file, cached in self._by_file.items():
+        for file, probe in self._by_file.items():
             at = [i for i, own in enumerate(self._files) if own == file]
-            made |= zip(at, cached.embed([corpora[i] for i in at], [paths[i] for i in at]), strict=True)
+            made |= zip(at, probe.embed([corpora[i] for i in at], [paths[i] for i in at]), strict=True)
         return [made[i] for i in range(len(corpora))]
 
 
