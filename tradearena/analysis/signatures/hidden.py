@@ -1,0 +1,61 @@
+"""Texts come in, what goes on in a language model while it reads them goes out: the white box.
+
+`HiddenProbe` has any causal model read what an agent was asked and what it said; `StatesProbe` takes what an agent
+that ran in this process (`--agent local:PATH`) put on record of itself while it wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from tradearena.agents.causal import Causal, Pool, depth_of, device_of, opened
+from tradearena.agents.checkpoint import located
+from tradearena.agents.layers import layer_of
+from tradearena.analysis.signatures.probe import Corpus
+from tradearena.panel import Array
+
+
+class HiddenProbe:
+    """A causal model reads prompt and text; its states in one layer are pooled over the tokens of the text.
+
+    Attributes:
+        name: `hidden:MODEL@LAYER:POOL`, the layer counted from 0.
+        identity: SHA-256 of model, layer, pool and kind of processor (a GPU computes in the precision of the folder,
+            anything else in float32): what a vector depends on beside its text.
+        seen, cut: how many texts were read so far, and how many of them without their beginning: they did not fit into
+            the model's context.
+    """
+
+    prompted = True
+
+    def __init__(self, path: str, layer: int | None = None, pool: Pool = "mean", device: str | None = None) -> None:
+        """`path` of a folder, or `organisation/name` on the hub; `layer` as in `agents.layers`, by default the middle;
+        `device` as torch has it, by default a GPU if there is one.
+
+        Raises:
+            AgentError: there is no such model, it lacks something, or the extra is not installed.
+            UsageError: it has no such layer.
+        """
+        self._checkpoint, self._device, self.pool = located(path), device, pool
+        self.layer = layer_of(layer, depth_of(self._checkpoint), self._checkpoint.name)
+        self.name = f"hidden:{self._checkpoint.name}@{self.layer}:{pool}"
+        whole = ("hidden 1", self._checkpoint.sha256, str(self.layer), pool, device_of(self._checkpoint, device).type)
+        self.identity = hashlib.sha256("\0".join(whole).encode()).hexdigest()
+        self.seen = self.cut = 0
+
+    @cached_property
+    def model(self) -> Causal:
+        """The model in memory."""
+        return opened(self._checkpoint, self._device)
+
+    def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:  # noqa: ARG002
+        """[K, H] for each trajectory; it is fitted on none of them."""
+        said = [(each.prompt, each.text) for corpus in corpora for each in corpus]
+        found = self.model.read(said, self.layer, self.pool)
+        self.seen, self.cut = self.seen + len(said), self.cut + found.cut
+        ends = np.cumsum([len(corpus) for corpus in corpora])
+        return list(np.split(found.vectors, ends[:-1])) if corpora else []
