@@ -1,7 +1,7 @@
 """Texts per second through the probe `hidden`, beside a bare loop over the same model: a GPT of about 110 million
 random parameters and a tokenizer, both made on the spot, read N texts of mixed length.
 
-    python benchmarks/hidden.py [--texts N] [--device cuda] [--rounds 3]
+    python benchmarks/hidden.py [--texts N] [--device cuda] [--rounds 5]
 
 It takes torch, transformers, tokenizers and this repository on PYTHONPATH, and no network. The bare loop is handed
 tokens and batches that are ready, runs all blocks without the head, and pools the last state. The probe is handed
@@ -32,7 +32,7 @@ from tradearena.analysis.signatures.trace import Said
 
 BLOCKS, WIDTH, HEADS, WORDS, CONTEXT = 12, 768, 12, 32_000, 1_024
 
-PROMPT, RATIONALE = (30, 500), (15, 120)
+PROMPT, RATIONALE = (30, 300), (15, 120)
 """Fewest and most words of each."""
 
 
@@ -41,10 +41,11 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--texts", type=int)
     asked.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--rounds", type=int)
     given = asked.parse_args()
     gpu = given.device.startswith("cuda")
-    said = texts(given.texts or (4_096 if gpu else 24))
+    said = texts(given.texts or (4_096 if gpu else 6))
+    rounds = given.rounds or (5 if gpu else 1)
     with tempfile.TemporaryDirectory() as folder:
         parameters = build(Path(folder), torch.bfloat16 if gpu else torch.float32)
         last, middle = (HiddenProbe(folder, layer, device=given.device) for layer in (-1, None))
@@ -57,13 +58,13 @@ def main() -> None:
         }
         found = {name: way() for name, way in ways.items()}  # warm
         seconds: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(given.rounds):
+        for _ in range(rounds):
             for name, way in ways.items():
                 seconds[name].append(timed(way))
     where = torch.cuda.get_device_name() if gpu else f"{platform.processor() or 'CPU'}, {torch.get_num_threads()} cores"
     tokens = sum(int(mask.sum()) for _, _, mask, _ in ready)
     print(f"{where}; torch {torch.__version__}; {parameters / 1e6:.0f} million parameters, {model.model.dtype}")
-    print(f"{len(said)} texts, {tokens} tokens, {len(ready)} batches; best of {given.rounds}")
+    print(f"{len(said)} texts, {tokens} tokens, {len(ready)} batches; best of {rounds}")
     usual = min(seconds["bare loop"])
     for name, times in seconds.items():
         best = min(times)

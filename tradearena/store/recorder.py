@@ -14,7 +14,7 @@ from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
+from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, State, Step
 
 if TYPE_CHECKING:
     from tradearena.store.steps import Held
@@ -56,6 +56,7 @@ class Recorder:
         self._waiting: list[Kept] = []
         self._exchanges: list[tuple[Any, ...]] = []
         self._calls: list[tuple[Any, ...]] = []
+        self._states: list[tuple[Any, ...]] = []
         self._said: dict[bytes, str] = {}
         self._marks: list[Mark] = []
         self._fills: list[Fill] = []
@@ -118,6 +119,7 @@ class Recorder:
         self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
         how = exchange.speaker, exchange.turn, exchange.tools, exchange.cut
         self._exchanges.append((t, self._spoken, *how, *said))
+        self._states += [(t, self._spoken, *state) for state in sorted(exchange.states)]
         self.lose(t, exchange.calls)
         self._spoken += 1
 
@@ -141,12 +143,14 @@ class Recorder:
         """Every row that waits, as columns of the tables; none waits any more."""
         steps, exchanges, calls, marks, fills = self._waiting, self._exchanges, self._calls, self._marks, self._fills
         self._waiting, self._exchanges, self._calls, self._marks, self._fills = [], [], [], [], []
+        states, self._states = self._states, []
         parts = {
             "step": _steps(steps),
             "finding": _findings(steps),
             "cluster": _clusters(steps),
             "exchange": _named(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), exchanges),
             "call": _named(("t", "seq", "exchange", *Call._fields), calls),
+            "state": _named(("t", "exchange", *State._fields), states),
             "mark": _marks(marks),
             "fill": _fills(fills),
         }

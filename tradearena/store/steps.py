@@ -47,7 +47,7 @@ def story_of(reader: Reader, episode: str) -> Story:
         seal.absorb(table, held)
         rows[table] = _rows(held)
     marks = [Mark(*(row[name] for name in Mark._fields)) for row in rows["mark"]]
-    fills, exchanges = _fills(rows["fill"], n), reader.exchanges(episode)
+    fills, exchanges = _fills(rows["fill"], n), reader.exchanges(episode, states=True)
     clusters = {row["t"]: np.asarray(row["labels"], dtype=np.int16) for row in rows["cluster"]}
     findings: dict[int, list[Finding]] = defaultdict(list)
     for row in rows["finding"]:

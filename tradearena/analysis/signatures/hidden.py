@@ -16,6 +16,7 @@ from tradearena.agents.causal import Causal, Pool, depth_of, device_of, opened
 from tradearena.agents.checkpoint import located
 from tradearena.agents.layers import layer_of
 from tradearena.analysis.signatures.probe import Corpus
+from tradearena.errors import UsageError
 from tradearena.panel import Array
 
 
@@ -59,3 +60,42 @@ class HiddenProbe:
         self.seen, self.cut = self.seen + len(said), self.cut + found.cut
         ends = np.cumsum([len(corpus) for corpus in corpora])
         return list(np.split(found.vectors, ends[:-1])) if corpora else []
+
+
+class StatesProbe:
+    """What an agent that ran in the process of the run put on record of itself: no text is read, and nothing need be
+    kept beside the record.
+
+    Attributes:
+        name: `states@LAYER:POOL`; -1 is the deepest layer on record.
+    """
+
+    prompted = False
+
+    def __init__(self, layer: int = -1, pool: Pool = "mean") -> None:
+        self.layer, self.pool = layer, pool
+        self.name = f"states@{layer}:{pool}"
+
+    def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:  # noqa: ARG002
+        """[K, H] for each trajectory, a row of zeros where nothing was written; None where nothing is on record: its
+        agent ran elsewhere, or these are not the words it wrote itself.
+
+        Raises:
+            UsageError: other layers are on record.
+        """
+        return [self._own(corpus) for corpus in corpora]
+
+    def _own(self, corpus: Corpus) -> Array | None:
+        known = sorted({(state.layer, state.pool) for said in corpus for state in said.states})
+        if not known:
+            return None
+        layer = known[-1][0] if self.layer == -1 else self.layer
+        if (layer, self.pool) not in known:
+            there = ", ".join(f"states@{layer}:{pool}" for layer, pool in known)
+            raise UsageError(f"{self.name}: is not on record; there are {there}")
+        found = [
+            next((state.array for state in said.states if (state.layer, state.pool) == (layer, self.pool)), None)
+            for said in corpus
+        ]
+        width = next(len(each) for each in found if each is not None)
+        return np.array([np.zeros(width) if each is None else each for each in found])
