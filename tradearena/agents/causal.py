@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tradearena.agents.checkpoint import Checkpoint, brief, libraries
+from tradearena.agents.checkpoint import Checkpoint, brief, device_of, libraries
 from tradearena.agents.layers import Layers, layer_of
 from tradearena.agents.messages import Messages
 from tradearena.errors import AgentError
@@ -41,6 +41,7 @@ class Causal:
     Attributes:
         layers: what stands between its blocks, `width` numbers for each token.
         context: most tokens it can read at once, None where there is no such limit.
+        ends: tokens after which it has nothing more to say.
         lock: one at a time.
     """
 
@@ -51,16 +52,19 @@ class Causal:
             AgentError: the extra is not installed, or transformers cannot load the model.
         """
         self.checkpoint, self.lock = checkpoint, threading.Lock()
-        self._torch, transformers = libraries(checkpoint.name)
+        self.torch, transformers = libraries(checkpoint.name)
+        self._version = str(transformers.__version__)
         self.device = device_of(checkpoint, device)
         self.tokenizer, self.model = self._loaded(transformers)
-        self.layers = Layers(self._torch, self.model)
+        self.layers = Layers(self.torch, self.model)
         config = self.model.config.get_text_config()
         lengths = (getattr(config, "max_position_embeddings", None), self.tokenizer.model_max_length)
         self.context = min((int(each) for each in lengths if each and 0 < each < 10**9), default=None)
         bos = self.tokenizer.bos_token_id
         self.begin: list[int] = [] if bos is None else [bos]
         self.width = int(config.hidden_size)
+        known = (self.tokenizer.eos_token_id, getattr(self.model.generation_config, "eos_token_id", None))
+        self.ends = {each for some in known for each in (some if isinstance(some, list) else [some])}
 
     def _loaded(self, transformers: Any) -> tuple[Any, Any]:
         """Tokenizer and model: nothing is fetched, and no code of theirs is run."""
@@ -68,7 +72,7 @@ class Causal:
         transformers.utils.logging.disable_progress_bar()
         name, folder = self.checkpoint.name, str(self.checkpoint.folder)
         only: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        dtype = "auto" if self.device.type == "cuda" else self._torch.float32  # half as wide is slow without a GPU
+        dtype = "auto" if self.device.type == "cuda" else self.torch.float32  # half as wide is slow without a GPU
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -88,6 +92,14 @@ class Causal:
         """As `layer_of`."""
         return layer_of(asked, self.layers.depth, self.checkpoint.name)
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """What the last bits of its numbers depend on."""
+        gpu = self.device.type == "cuda"
+        where = str(self.torch.cuda.get_device_name(self.device)) if gpu else str(self.device)
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        return {"torch": self.torch.__version__, "transformers": self._version, "device": where, "dtype": dtype}
+
     # ------------------------------------------------------------------ reading
 
     def read(
@@ -102,7 +114,7 @@ class Causal:
             said: prompt and text of each; a prompt may be empty.
             tokens: of a batch, with padding; more than that where one text is longer.
         """
-        torch, most = self._torch, tokens or TOKENS.get(self.device.type, TOKENS["cpu"])
+        torch, most = self.torch, tokens or TOKENS.get(self.device.type, TOKENS["cpu"])
         places = [place for place, (_, text) in enumerate(said) if text]
         places.sort(key=lambda place: -sum(map(len, said[place])))
         order: list[int] = []
@@ -132,6 +144,10 @@ class Causal:
         found: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
         return found
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of tokens, without those that are none."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
     def _fitted(self, prompt: list[int], text: list[int]) -> Encoded:
         room = len(prompt) + len(text) if self.context is None else self.context - len(self.begin)
         kept = [*prompt, *text][-room:]
@@ -140,7 +156,7 @@ class Causal:
 
     def _pooled(self, batch: Sequence[Encoded], layer: int, pool: Pool) -> Any:
         """[B, H] float32, on the device: nobody waits for it here."""
-        torch = self._torch
+        torch = self.torch
         ends = torch.tensor([len(each.ids) for each in batch])
         longest = int(ends.max())
         ids = torch.tensor([each.ids + [0] * (longest - len(each.ids)) for each in batch])
@@ -163,6 +179,17 @@ class Causal:
         return values.pin_memory().to(self.device, non_blocking=True)
 
     # ------------------------------------------------------------------ being spoken to
+
+    def room(self, written: int) -> int | None:
+        """Most tokens of a prompt that leave room for so many written ones; None where there is no limit.
+
+        Raises:
+            AgentError: there is no room for a prompt.
+        """
+        if self.context is not None and self.context <= written:
+            said = f"reads {self.context} tokens at once, and max_tokens = {written} leaves none for a prompt"
+            raise AgentError(f"{self.checkpoint.name}: {said}; lower it on a card of kind local")
+        return None if self.context is None else self.context - written
 
     def prompt(self, messages: Messages) -> list[int]:
         """The tokens of a conversation that waits for a reply: in the form its tokenizer has for chats, else one text
@@ -209,37 +236,6 @@ def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
         batch.append(place)
     if batch:
         yield batch
-
-
-def device_of(checkpoint: Checkpoint, asked: str | None = None) -> Any:
-    """Where a model is to run: on the GPU if there is one, unless another device of torch is asked for.
-
-    Raises:
-        AgentError: torch is not installed, or has no such device here.
-    """
-    torch, _ = libraries(checkpoint.name)
-    try:
-        device = torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.zeros(1, device=device)
-    except Exception as error:  # RuntimeError or AssertionError, after the build of torch
-        raise AgentError(f"{checkpoint.name}: torch has no device '{asked}' here: {brief(error)}") from None
-    return device
-
-
-def depth_of(checkpoint: Checkpoint) -> int:
-    """Number of blocks of a model, from its configuration.
-
-    Raises:
-        AgentError: it cannot be read.
-    """
-    _, transformers = libraries(checkpoint.name)
-    try:
-        config = transformers.AutoConfig.from_pretrained(
-            str(checkpoint.folder), local_files_only=True, trust_remote_code=False
-        )
-        return int(config.get_text_config().num_hidden_layers)
-    except Exception as error:  # whatever a library that reads everything raises
-        raise AgentError(f"{checkpoint.name}: its config.json is of no model known here: {brief(error)}") from None
 
 
 @lru_cache(maxsize=1)

@@ -135,6 +135,37 @@ def libraries(name: str) -> tuple[Any, Any]:
     return torch, transformers
 
 
+def device_of(checkpoint: Checkpoint, asked: str | None = None) -> Any:
+    """Where a model is to run: on the GPU if there is one, unless another device of torch is asked for.
+
+    Raises:
+        AgentError: torch is not installed, or has no such device here.
+    """
+    torch, _ = libraries(checkpoint.name)
+    try:
+        device = torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except Exception as error:  # RuntimeError or AssertionError, after the build of torch
+        raise AgentError(f"{checkpoint.name}: torch has no device '{asked}' here: {brief(error)}") from None
+    return device
+
+
+def depth_of(checkpoint: Checkpoint) -> int:
+    """Number of blocks of a model, from its configuration.
+
+    Raises:
+        AgentError: it cannot be read.
+    """
+    _, transformers = libraries(checkpoint.name)
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            str(checkpoint.folder), local_files_only=True, trust_remote_code=False
+        )
+        return int(config.get_text_config().num_hidden_layers)
+    except Exception as error:  # whatever a library that reads everything raises
+        raise AgentError(f"{checkpoint.name}: its config.json is of no model known here: {brief(error)}") from None
+
+
 def brief(error: Exception) -> str:
     """What went wrong, in a line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -30,14 +30,15 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     for _, path in sorted(rooms.cards("agents", home).items()):
         try:
             found.append(open_agent(str(path), home=home))
-        except CardError as error:  # one broken card must not hide the others
+        except (CardError, AgentError) as error:  # one broken card must not hide the others
             typer.echo(f"warning: {error}", err=True)
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
         return
     rows = [[agent.card.name, f"{agent.warmup} bars", agent.card.description] for agent in found]
     report.print_table(["agent", "warm-up", "description"], rows)
-    typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code.")
+    typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code,")
+    typer.echo("--agent local:PATH runs a language model in this process and records its hidden states.")
 
 
 @app.command("show")

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tradearena.agents.causal import Causal, Pool, depth_of, device_of, opened
-from tradearena.agents.checkpoint import located
+from tradearena.agents.causal import Causal, Pool, opened
+from tradearena.agents.checkpoint import depth_of, device_of, located
 from tradearena.agents.layers import layer_of
 from tradearena.analysis.signatures.probe import Corpus
 from tradearena.errors import UsageError
