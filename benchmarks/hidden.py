@@ -1,7 +1,7 @@
 """Texts per second through the probe `hidden`, beside a bare loop over the same model: a GPT of about 110 million
 random parameters and a tokenizer, both made on the spot, read N texts of mixed length.
 
-    python benchmarks/hidden.py [--texts N] [--device cuda] [--rounds 5]
+    python benchmarks/hidden.py [--texts N] [--device cuda] [--rounds 5] [--precision bfloat16]
 
 It takes torch, transformers, tokenizers and this repository on PYTHONPATH, and no network. The bare loop is handed
 tokens and batches that are ready, runs all blocks without the head, and pools the last state. The probe is handed
@@ -42,13 +42,16 @@ def main() -> None:
     asked.add_argument("--texts", type=int)
     asked.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     asked.add_argument("--rounds", type=int)
+    asked.add_argument("--precision", default="float32", choices=("float32", "bfloat16", "float16"))
     given = asked.parse_args()
     gpu = given.device.startswith("cuda")
     said = texts(given.texts or (4_096 if gpu else 6))
     rounds = given.rounds or (5 if gpu else 1)
     with tempfile.TemporaryDirectory() as folder:
-        parameters = build(Path(folder), torch.bfloat16 if gpu else torch.float32)
-        last, middle = (HiddenProbe(folder, layer, device=given.device) for layer in (-1, None))
+        parameters = build(Path(folder))
+        last, middle = (
+            HiddenProbe(folder, layer, device=given.device, precision=given.precision) for layer in (-1, None)
+        )
         model = last.model
         ready = batched(model, said)
         ways: dict[str, Callable[[], Any]] = {
@@ -87,7 +90,7 @@ def texts(count: int) -> list[Said]:
     return [Said(words(*RATIONALE), words(*PROMPT)) for _ in range(count)]
 
 
-def build(folder: Path, dtype: torch.dtype) -> int:
+def build(folder: Path) -> int:
     """Save a GPT with random weights, and a tokenizer; returns how many parameters it has."""
     cutter = Tokenizer(models.BPE())
     cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -97,7 +100,7 @@ def build(folder: Path, dtype: torch.dtype) -> int:
     PreTrainedTokenizerFast(tokenizer_object=cutter, bos_token="<s>", eos_token="<s>").save_pretrained(folder)
     torch.manual_seed(0)
     shape = {"n_layer": BLOCKS, "n_embd": WIDTH, "n_head": HEADS, "vocab_size": WORDS, "n_positions": CONTEXT}
-    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=0, eos_token_id=0)).to(dtype)
+    model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=0, eos_token_id=0))
     model.save_pretrained(folder)
     return model.num_parameters()
 

@@ -35,7 +35,7 @@ from tradearena.agents.recorded import RecordedAgent, read_recording
 from tradearena.agents.switchboard import Switchboard
 from tradearena.agents.talker import Member, Talker
 from tradearena.cards import Card
-from tradearena.errors import AgentError, CardError, UnknownName, UsageError
+from tradearena.errors import CardError, UnknownName, UsageError
 from tradearena.panel import Times
 
 
@@ -227,7 +227,7 @@ def _local(card: AgentCard, parameters: Local, instructions: Template, source: s
     checkpoint = located(parameters.model)
     if parameters.sha256 not in ("", checkpoint.sha256):
         said = f"its files have the SHA-256 {checkpoint.sha256}; mend the card, or find the model it means"
-        raise AgentError(f"{parameters.model}: is not the model of the card {card.name}: {said}")
+        raise UsageError(f"{parameters.model}: is not the model of the card {card.name}: {said}")
     known = parameters.model_copy(update={"model": checkpoint.name, "sha256": checkpoint.sha256})
     asking, device = card.prompt, parameters.device
     name = f"local:{checkpoint.name}" if card.name.startswith("local:") else card.name
@@ -236,7 +236,7 @@ def _local(card: AgentCard, parameters: Local, instructions: Template, source: s
 
     @cache
     def load() -> Causal:
-        return opened(checkpoint, device)
+        return opened(checkpoint, device, parameters.precision)
 
     def seat(taken: Seat) -> Talker:
         pages = Pages(instructions, taken.limits, asking.bars, **asking.shown)

@@ -14,11 +14,15 @@ import numpy as np
 from tradearena.agents.checkpoint import Checkpoint, brief, device_of, libraries
 from tradearena.agents.layers import Layers, layer_of
 from tradearena.agents.messages import Messages
-from tradearena.errors import AgentError
+from tradearena.errors import UsageError
 from tradearena.panel import Array
 
 Pool: TypeAlias = Literal["mean", "last"]
 """Of the states of a text's tokens: their mean, or that of its last token, which has seen all others."""
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16", "auto"]
+"""Of a model's numbers: auto is that of its files. In float32, which is usual here, a state is the same on every
+processor and in every batch but for its last digits; in the others it differs in the third."""
 
 TOKENS = {"cuda": 32_768, "cpu": 4_096}
 """Tokens of a batch, padding among them: as many as keep a processor busy, and leave room for the model."""
@@ -45,17 +49,17 @@ class Causal:
         lock: one at a time.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, device: str | None = None, precision: Precision = "float32") -> None:
         """Load it, on the GPU if there is one.
 
         Raises:
-            AgentError: the extra is not installed, or transformers cannot load the model.
+            UsageError: the extra is not installed, or transformers cannot load the model.
         """
         self.checkpoint, self.lock = checkpoint, threading.Lock()
         self.torch, transformers = libraries(checkpoint.name)
         self._version = str(transformers.__version__)
         self.device = device_of(checkpoint, device)
-        self.tokenizer, self.model = self._loaded(transformers)
+        self.tokenizer, self.model = self._loaded(transformers, precision)
         self.layers = Layers(self.torch, self.model)
         config = self.model.config.get_text_config()
         lengths = (getattr(config, "max_position_embeddings", None), self.tokenizer.model_max_length)
@@ -66,26 +70,25 @@ class Causal:
         known = (self.tokenizer.eos_token_id, getattr(self.model.generation_config, "eos_token_id", None))
         self.ends = {each for some in known for each in (some if isinstance(some, list) else [some])}
 
-    def _loaded(self, transformers: Any) -> tuple[Any, Any]:
+    def _loaded(self, transformers: Any, precision: Precision) -> tuple[Any, Any]:
         """Tokenizer and model: nothing is fetched, and no code of theirs is run."""
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         name, folder = self.checkpoint.name, str(self.checkpoint.folder)
         only: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        dtype = "auto" if self.device.type == "cuda" else self.torch.float32  # half as wide is slow without a GPU
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **only)
                 model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                    folder, **only, use_safetensors=True, dtype=dtype, output_loading_info=True
+                    folder, **only, use_safetensors=True, dtype=precision, output_loading_info=True
                 )
                 model = model.to(self.device).eval()
         except Exception as error:  # whatever a library that loads everything raises
-            raise AgentError(f"{name}: transformers cannot load it from {folder}: {brief(error)}") from None
+            raise UsageError(f"{name}: transformers cannot load it from {folder}: {brief(error)}") from None
         if missing := sorted(info["missing_keys"]):
             said = f"{len(missing)} of its weights are not in the file, {missing[0]} the first"
-            raise AgentError(f"{name}: {said}; they would be made up; save the whole causal model in {folder}")
+            raise UsageError(f"{name}: {said}; they would be made up; save the whole causal model in {folder}")
         return tokenizer, model
 
     def layer(self, asked: int | None) -> int:
@@ -115,7 +118,7 @@ class Causal:
             tokens: of a batch, with padding; more than that where one text is longer.
         """
         torch, most = self.torch, tokens or TOKENS.get(self.device.type, TOKENS["cpu"])
-        places = [place for place, (_, text) in enumerate(said) if text]
+        places = [place for place, (_, text) in enumerate(said) if text.strip()]
         places.sort(key=lambda place: -sum(map(len, said[place])))
         order: list[int] = []
         found: list[Any] = []
@@ -184,11 +187,11 @@ class Causal:
         """Most tokens of a prompt that leave room for so many written ones; None where there is no limit.
 
         Raises:
-            AgentError: there is no room for a prompt.
+            UsageError: there is no room for a prompt.
         """
         if self.context is not None and self.context <= written:
             said = f"reads {self.context} tokens at once, and max_tokens = {written} leaves none for a prompt"
-            raise AgentError(f"{self.checkpoint.name}: {said}; lower it on a card of kind local")
+            raise UsageError(f"{self.checkpoint.name}: {said}; lower it on a card of kind local")
         return None if self.context is None else self.context - written
 
     def prompt(self, messages: Messages) -> list[int]:
@@ -209,7 +212,7 @@ class Causal:
                 return str(self.tokenizer.apply_chat_template(each, **said))
             except Exception as error:  # what a template raises is its own affair
                 wrong = error
-        raise AgentError(f"{self.checkpoint.name}: its chat template cannot be filled in: {brief(wrong)}")
+        raise UsageError(f"{self.checkpoint.name}: its chat template cannot be filled in: {brief(wrong)}")
 
     @property
     def sparing(self) -> dict[str, int]:
@@ -239,10 +242,10 @@ def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 
 
 @lru_cache(maxsize=1)
-def opened(checkpoint: Checkpoint, device: str | None = None) -> Causal:
+def opened(checkpoint: Checkpoint, device: str | None = None, precision: Precision = "float32") -> Causal:
     """The model in memory; several who ask for the same one after the other share it.
 
     Raises:
-        AgentError: as `Causal`.
+        UsageError: as `Causal`.
     """
-    return Causal(checkpoint, device)
+    return Causal(checkpoint, device, precision)

@@ -13,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tradearena.errors import AgentError
+from tradearena.errors import UsageError
 
-EXTRA = "pip install 'tradearena[whitebox]'"
+NEEDED = 'where TradeArena is installed from, type: python -m pip install -e ".[whitebox]"'
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -51,22 +51,22 @@ def located(name: str) -> Checkpoint:
     What is there as a folder is never looked for anywhere else.
 
     Raises:
-        AgentError: there is none, it cannot be fetched, or its folder lacks configuration, safetensors or tokenizer.
+        UsageError: there is none, it cannot be fetched, or its folder lacks configuration, safetensors or tokenizer.
     """
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         folder, called = path, path.resolve().name
     elif _HUB.fullmatch(name):
         folder, called = _fetched(name), name
     else:
         said = "write the path of a folder that holds a model, or organisation/name for one of the hub"
-        raise AgentError(f"{name or 'local:'}: no such folder; {said}")
+        raise UsageError(f"{name or 'local:'}: no such folder; {said}")
     files = [_there(folder, "config.json", "no model: there is no config.json"), *_weights(folder)]
     if not any((folder / each).is_file() for each in _TOKENIZERS):
         said = "a model without a tokenizer reads no text; save one there with tokenizer.save_pretrained"
-        raise AgentError(f"{folder}: there is no {_TOKENIZERS[0]}: {said}")
+        raise UsageError(f"{folder}: there is no {_TOKENIZERS[0]}: {said}")
     if (folder / "adapter_config.json").exists():
-        raise AgentError(f"{folder}: holds an adapter; merge it into its model, and save that with save_pretrained")
+        raise UsageError(f"{folder}: holds an adapter; merge it into its model, and save that with save_pretrained")
     files += [path for each in _BESIDE if (path := folder / each).is_file()]
     whole = hashlib.sha256()
     for path in sorted(files, key=lambda each: each.name):
@@ -82,18 +82,18 @@ def _weights(folder: Path) -> list[Path]:
     if not (folder / _INDEX).is_file():
         pickled = next(folder.glob("*.bin"), None)
         found = f"{pickled.name} can run code when it is read, and there is" if pickled else "there is"
-        raise AgentError(f"{folder}: {found} no {_WEIGHTS}; save the model there with save_pretrained")
+        raise UsageError(f"{folder}: {found} no {_WEIGHTS}; save the model there with save_pretrained")
     try:
         named = sorted({str(each) for each in json.loads((folder / _INDEX).read_text("utf-8"))["weight_map"].values()})
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise AgentError(f"{folder / _INDEX}: cannot be understood; save the model again") from None
+        raise UsageError(f"{folder / _INDEX}: cannot be understood; save the model again") from None
     parts = [_there(folder, each, f"{each} of its weights is missing") for each in named]
     return [*parts, folder / _INDEX]
 
 
 def _there(folder: Path, name: str, otherwise: str) -> Path:
     if not (folder / name).is_file():
-        raise AgentError(f"{folder}: {otherwise}; save the model there with save_pretrained")
+        raise UsageError(f"{folder}: {otherwise}; save the model there with save_pretrained")
     return folder / name
 
 
@@ -113,14 +113,14 @@ def _fetched(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=["*/*", "consolidated*"]))
     except Exception as error:  # whatever a network and a service raise
         said = f"no such folder, and the hub does not give it ({brief(error)})"
-        raise AgentError(f"{name}: {said}; write the path of a folder that holds a model") from None
+        raise UsageError(f"{name}: {said}; write the path of a folder that holds a model") from None
 
 
 def libraries(name: str) -> tuple[Any, Any]:
     """torch and transformers.
 
     Raises:
-        AgentError: they are not installed.
+        UsageError: they are not installed.
     """
     import warnings
 
@@ -131,7 +131,7 @@ def libraries(name: str) -> tuple[Any, Any]:
             import transformers
     except ImportError as error:
         missing = (error.name or "torch").partition(".")[0]
-        raise AgentError(f"{name}: runs in this process, which takes {missing}; install it: {EXTRA}") from None
+        raise UsageError(f"{name}: a model in this process needs the library {missing}; {NEEDED}") from None
     return torch, transformers
 
 
@@ -139,14 +139,14 @@ def device_of(checkpoint: Checkpoint, asked: str | None = None) -> Any:
     """Where a model is to run: on the GPU if there is one, unless another device of torch is asked for.
 
     Raises:
-        AgentError: torch is not installed, or has no such device here.
+        UsageError: torch is not installed, or has no such device here.
     """
     torch, _ = libraries(checkpoint.name)
     try:
         device = torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=device)
     except Exception as error:  # RuntimeError or AssertionError, after the build of torch
-        raise AgentError(f"{checkpoint.name}: torch has no device '{asked}' here: {brief(error)}") from None
+        raise UsageError(f"{checkpoint.name}: torch has no device '{asked}' here: {brief(error)}") from None
     return device
 
 
@@ -154,7 +154,7 @@ def depth_of(checkpoint: Checkpoint) -> int:
     """Number of blocks of a model, from its configuration.
 
     Raises:
-        AgentError: it cannot be read.
+        UsageError: it cannot be read.
     """
     _, transformers = libraries(checkpoint.name)
     try:
@@ -163,7 +163,7 @@ def depth_of(checkpoint: Checkpoint) -> int:
         )
         return int(config.get_text_config().num_hidden_layers)
     except Exception as error:  # whatever a library that reads everything raises
-        raise AgentError(f"{checkpoint.name}: its config.json is of no model known here: {brief(error)}") from None
+        raise UsageError(f"{checkpoint.name}: its config.json is of no model known here: {brief(error)}") from None
 
 
 def brief(error: Exception) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from tradearena.agents.allowance import Estimate
 from tradearena.agents.answer import storable
-from tradearena.agents.causal import Causal
+from tradearena.agents.causal import Causal, Precision
 from tradearena.agents.conversation import Reply
 from tradearena.agents.messages import messages_of
 from tradearena.agents.reply import decision_in
@@ -35,6 +35,7 @@ class Local(Card):
         max_tokens: of one reply.
         layers: whose states are recorded; by default the middle and the last.
         device: as torch has it; by default a GPU if there is one.
+        precision: of its numbers; auto is that of its files.
     """
 
     model: Annotated[str, Field(min_length=1)]
@@ -43,6 +44,7 @@ class Local(Card):
     max_tokens: Annotated[int, Field(ge=1)] = 1000
     layers: list[int] | None = None
     device: str | None = None
+    precision: Precision = "float32"
 
 
 class LocalVoice:
@@ -57,7 +59,7 @@ class LocalVoice:
         """Write a reply: up to the end of the first object in it that is a decision, or as long as it may be.
 
         Raises:
-            AgentError: the model cannot be loaded, or has no such layer.
+            UsageError: the model cannot be loaded, or has no such layer.
             Limited: what the run may take is not enough for another reply.
             Interrupted: a stop was asked for.
         """
@@ -132,8 +134,7 @@ def check(model: Causal, planted: Local) -> None:
     """Can it be asked?
 
     Raises:
-        UsageError: a layer that is to be recorded is not there.
-        AgentError: there is no room for a prompt.
+        UsageError: a layer that is to be recorded is not there, or there is no room for a prompt.
     """
     recorded(model, planted)
     model.room(planted.max_tokens)

@@ -30,7 +30,7 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     for _, path in sorted(rooms.cards("agents", home).items()):
         try:
             found.append(open_agent(str(path), home=home))
-        except (CardError, AgentError) as error:  # one broken card must not hide the others
+        except (CardError, UsageError) as error:  # one broken card must not hide the others
             typer.echo(f"warning: {error}", err=True)
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})

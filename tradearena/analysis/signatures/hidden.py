@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tradearena.agents.causal import Causal, Pool, opened
-from tradearena.agents.checkpoint import depth_of, device_of, located
+from tradearena.agents.causal import Causal, Pool, Precision, opened
+from tradearena.agents.checkpoint import depth_of, located
 from tradearena.agents.layers import layer_of
 from tradearena.analysis.signatures.probe import Corpus
 from tradearena.errors import UsageError
@@ -25,33 +25,39 @@ class HiddenProbe:
 
     Attributes:
         name: `hidden:MODEL@LAYER:POOL`, the layer counted from 0.
-        identity: SHA-256 of model, layer, pool and kind of processor (a GPU computes in the precision of the folder,
-            anything else in float32): what a vector depends on beside its text.
+        identity: what a vector depends on beside prompt and text: a SHA-256 of the model's files, layer, pool and
+            precision.
         seen, cut: how many texts were read so far, and how many of them without their beginning: they did not fit into
             the model's context.
     """
 
     prompted = True
 
-    def __init__(self, path: str, layer: int | None = None, pool: Pool = "mean", device: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        layer: int | None = None,
+        pool: Pool = "mean",
+        device: str | None = None,
+        precision: Precision = "float32",
+    ) -> None:
         """`path` of a folder, or `organisation/name` on the hub; `layer` as in `agents.layers`, by default the middle;
         `device` as torch has it, by default a GPU if there is one.
 
         Raises:
-            AgentError: there is no such model, it lacks something, or the extra is not installed.
-            UsageError: it has no such layer.
+            UsageError: there is no such model or layer, the model lacks something, or the extra is not installed.
         """
-        self._checkpoint, self._device, self.pool = located(path), device, pool
+        self._checkpoint, self._device, self._precision, self.pool = located(path), device, precision, pool
         self.layer = layer_of(layer, depth_of(self._checkpoint), self._checkpoint.name)
         self.name = f"hidden:{self._checkpoint.name}@{self.layer}:{pool}"
-        whole = ("hidden 1", self._checkpoint.sha256, str(self.layer), pool, device_of(self._checkpoint, device).type)
-        self.identity = hashlib.sha256("\0".join(whole).encode()).hexdigest()
+        whole = (self._checkpoint.sha256, str(self.layer), pool, precision)
+        self.identity = f"hidden {hashlib.sha256(chr(0).join(whole).encode()).hexdigest()}"
         self.seen = self.cut = 0
 
     @cached_property
     def model(self) -> Causal:
         """The model in memory."""
-        return opened(self._checkpoint, self._device)
+        return opened(self._checkpoint, self._device, self._precision)
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:  # noqa: ARG002
         """[K, H] for each trajectory; it is fitted on none of them."""
