@@ -314,6 +314,8 @@ def test_a_folder_is_enough(capsys, monkeypatch, tmp_path):
     file = json.loads(out)["experiment"]
     assert len(states(Path(file))) == 3 * 4
     assert typed(capsys, monkeypatch, "replay", file, "--verify")[0] == 0
+    assert json.loads(typed(capsys, monkeypatch, "agents", "check", "local:tiny", "--json")[1])["device"] == "cpu"
+    assert "model tiny, torch " in typed(capsys, monkeypatch, "agents", "check", "local:tiny")[1]
     code, _, err = typed(capsys, monkeypatch, "fork", file, "--at", "20")
     assert (code, "the agent on record is local:tiny, which is no card; say with --agent" in err) == (2, True)
     code, _, err = typed(capsys, monkeypatch, "run", "--agent", "local:nowhere")

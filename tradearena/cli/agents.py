@@ -115,7 +115,7 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
     """Send one tiny request to the model of an agent, and say what works and what it costs.
 
     Where analysts of a team have models of their own, to each of these as well. The key is read from the environment,
-    or from a file .env in the working directory.
+    or from a file .env in the working directory. A model that runs in this process is loaded.
     """
     import asyncio
     from dataclasses import asdict
@@ -124,9 +124,18 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
     from tradearena.agents.card import open_agent
     from tradearena.agents.model import Model
     from tradearena.agents.probe import probe
+    from tradearena.agents.switchboard import Switchboard
     from tradearena.cli import report
 
     agent = open_agent(name, home=home, model=model)
+    if agent.card.kind == "local":
+        agent.check(Switchboard())
+        found_here = {"model": agent.card.parameters["model"], **agent.versions()}
+        if json:
+            report.print_json(found_here)
+        else:
+            say(", ".join(f"{key} {value}" for key, value in found_here.items()))
+        return
     if agent.card.kind != "llm":
         raise UsageError(f"{agent.card.name} asks no model: there is nothing to check")
     announce_keys()
