@@ -1,6 +1,8 @@
-"""Shared by all tests: where the real files are, how hypothesis runs, and what a small file of bars looks like."""
+"""Shared by all tests: where the real files are, how hypothesis runs, and which tests need the extra `whitebox`."""
 
+import importlib.util
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -9,6 +11,28 @@ import pytest
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+WHITEBOX = os.environ.get("TRADEARENA_WHITEBOX", "")
+"""Set where torch and transformers must be there: a test that is skipped has failed."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of models in this process are skipped where these are not installed."""
+    lacking = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    reason = f"needs {' and '.join(lacking)}: python -m pip install -e '.[whitebox]'"
+    for item in items:
+        if lacking and not WHITEBOX and item.get_closest_marker("whitebox"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """No test is skipped where none may be."""
+    report = yield
+    if WHITEBOX and report.skipped:
+        report.outcome, report.longrepr = "failed", f"{item.nodeid}: skipped, with TRADEARENA_WHITEBOX set"
+    return report
 
 
 def _real_folder() -> Path:

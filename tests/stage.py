@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from strategies import panel_of
 from tradearena.agents.agent import Agent, Seat
 from tradearena.agents.callables import CallableAgent
 from tradearena.agents.card import AgentCard, Candidate, open_agent
+from tradearena.agents.conversation import Reply, Voice
+from tradearena.agents.talker import Talker
 from tradearena.arena.episode import Ending, Setting, play
 from tradearena.arena.plan import Plan
 from tradearena.market.card import DatasetCard
@@ -23,7 +26,18 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link
-from tradearena.values import Account, Call, Decision, Fill, Mark, Observation, RiskReport, Step
+from tradearena.values import (
+    Account,
+    Call,
+    Decision,
+    Exchange,
+    Fill,
+    Mark,
+    Observation,
+    RiskReport,
+    State,
+    Step,
+)
 
 FREE = Policy(name="free", limits=Limits(allow_short=True))
 """Nothing is clipped and nothing costs."""
@@ -111,6 +125,33 @@ def asked(ask: Callable[[Observation], Any], name: str = "asked") -> Candidate:
     """A function as a candidate."""
     card = AgentCard(name=name, kind="python")
     return Candidate(card, 0, None, lambda _seat: CallableAgent(ask))
+
+
+class Musing:
+    """A voice, and of each reply what a model in this process would put on record: here, numbers of what was said."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+
+    async def answer(self, system: str, prompt: str, before: Sequence[Exchange] = ()) -> Reply:
+        reply = await self.voice.answer(system, prompt, before)
+        places = [(layer, pool) for layer in (4, 2) for pool in ("mean", "last")]
+        dice = (hashlib.sha256(f"{place} {prompt} {reply.text}".encode()).digest() for place in places)
+        vectors = (np.frombuffer(each, dtype=np.int8).astype("<f4").tobytes() for each in dice)
+        return replace(reply, states=tuple(State(*place, each) for place, each in zip(places, vectors, strict=True)))
+
+
+def musing(name: str) -> Candidate:
+    """An organism that records states of its own."""
+    candidate = open_agent(name)
+
+    def seat(taken: Seat) -> Talker:
+        talker = candidate.seat(taken)
+        assert isinstance(talker, Talker)
+        talker.manager.voice = Musing(talker.manager.voice)
+        return talker
+
+    return replace(candidate, seat=seat)
 
 
 def observe(

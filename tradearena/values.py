@@ -190,6 +190,21 @@ class Call(NamedTuple):
     reused: bool = False
 
 
+class State(NamedTuple):
+    """What went on in a model that ran in this process while it wrote a reply: its hidden state after so many of its
+    layers, at the last token it wrote or as the mean over all of them (`pool`: last, mean). The vector is float32,
+    little-endian."""
+
+    layer: int
+    pool: str
+    vector: bytes
+
+    @property
+    def array(self) -> Array:
+        """The vector as numbers."""
+        return np.frombuffer(self.vector, dtype="<f4").astype(np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """What was said to somebody who is asked in words, and what was answered: system text, prompt, raw reply, and the
@@ -198,6 +213,7 @@ class Exchange:
     `speaker` is who answered: the name of an analyst, "" for the one who decides. At `turn` 0 a conversation begins; at
     a later one the prompt is what was added to the exchanges before. Where the reply calls `tools`, it is JSON: their
     names and arguments; the prompt after it is JSON as well: what they gave. One that was `cut` ends before its end.
+    `states` are those of a model that ran in this process; of any other there are none.
     """
 
     system: str
@@ -208,6 +224,7 @@ class Exchange:
     turn: int = 0
     tools: bool = False
     cut: bool = False
+    states: tuple[State, ...] = ()
 
 
 class Note(NamedTuple):

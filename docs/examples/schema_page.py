@@ -81,6 +81,7 @@ ABOUT = {
     "fill": "One row per symbol and open at which something was due. The view `fills` has names for numbers.",
     "cluster": "Coupled clusters: one row whenever they changed.",
     "exchange": "One row per reply of who is asked in words: of analysts before the agent, and of each round of tools.",
+    "state": "One row per layer and reply of a model that ran in the process of the run ([whitebox](whitebox.md)).",
     "call": "One row per request to a model.",
     "text": "Prompts and replies, by the hash of each. The view `texts` puts them together again.",
     "line": "Their lines, each once: a prompt repeats most of the one before it.",

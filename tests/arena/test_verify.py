@@ -9,9 +9,9 @@ import duckdb
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from stage import dataset, walk, with_latency
+from stage import dataset, musing, walk, with_latency
 
-from tradearena.agents.card import open_agent
+from tradearena.agents.card import Candidate, open_agent
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.arena.verify import Divergence, verify
@@ -27,10 +27,12 @@ pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imp
 MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clear", "false-audit:inverted")
 
 
-def made(path: Path, *agents: str, steps: int = 6, latency: int = 1, gaps: float = 0.0, signer=None, **more) -> Path:
+def made(
+    path: Path, *agents: str | Candidate, steps: int = 6, latency: int = 1, gaps: float = 0.0, signer=None, **more
+) -> Path:
     """A file that holds a run of these agents."""
     policy = with_latency(load("strict"), latency)
-    candidates = tuple(open_agent(agent) for agent in agents)
+    candidates = tuple(open_agent(agent) if isinstance(agent, str) else agent for agent in agents)
     bars = dataset(walk(4, bars=40, n=4, gaps=gaps))
     outcome = experiment.run(Plan(bars, policy, Window(steps=steps), candidates, **more), path, signer=signer)
     assert outcome.failure is None
@@ -50,7 +52,7 @@ def file(tmp_path_factory) -> Path:
     with ChatServer(lambda _: reply) as server:
         card = f'name = "asked"\nkind = "llm"\n[parameters]\nmodel = "hosted_vllm/m"\napi_base = "{server.url}"\n'
         (folder / "asked.toml").write_text(card)
-        agents = ("organism-coupled", "equal-weight", str(folder / "asked.toml"))
+        agents = (musing("organism-coupled"), "equal-weight", str(folder / "asked.toml"))
         signer = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
         return made(folder / "run.duckdb", *agents, modes=("placebo",), signer=signer)
 

@@ -10,7 +10,20 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tradearena.store.schema import ENGINE
-from tradearena.values import Account, Call, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
+from tradearena.values import (
+    Account,
+    Call,
+    Decision,
+    Exchange,
+    Exposures,
+    Fill,
+    Finding,
+    Mark,
+    Note,
+    RiskReport,
+    State,
+    Step,
+)
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 SYMBOLS = ("S0", "S1", "S2")
@@ -54,7 +67,7 @@ def random_step(rng, t, *, previous, paid=False):
     )  # fmt: skip
     exchanges = tuple(
         Exchange("you trade", str(text(f"at {t}")), str(text("{}")), calls if turn == 0 else (), str(text()), turn,
-                 bool(rng.random() < 0.5), bool(rng.random() < 0.5))
+                 bool(rng.random() < 0.5), bool(rng.random() < 0.5), random_states(rng) if paid else ())
         for turn in range(int(rng.integers(0, 3)))
     )  # fmt: skip
     return Step(
@@ -82,6 +95,15 @@ def random_step(rng, t, *, previous, paid=False):
         marks=tuple(Mark(bar, *(number() for _ in range(7))) for bar in range(previous + 1, t + 1)),
         latency=float(rng.random()),
         told=None if rng.random() < 0.5 else str(text()),
+    )
+
+
+def random_states(rng):
+    """Of none to three layers, in any order."""
+    layers = rng.permutation(4)[: rng.integers(0, 4)].tolist()
+    numbers = np.array((0.0, -0.0, np.nan, -np.inf, np.pi), dtype="<f4")
+    return tuple(
+        State(layer, pool, rng.permutation(numbers).tobytes()) for layer in layers for pool in ("mean", "last")
     )
 
 

@@ -116,6 +116,14 @@ def test_what_was_said_is_there_word_for_word(written, found):
     assert any("\n" in text for text in found["reply"])
 
 
+def test_hidden_states_are_lists_of_the_numbers_on_file(written, found):
+    rows = table(written, "SELECT layer, pool, vector FROM state ORDER BY episode, t, exchange, layer, pool")
+    got = found["states"]
+    assert list(zip(got["layer"], got["pool"], strict=True)) == [row[:2] for row in rows]
+    for vector, (_, _, blob) in zip(got["vector"], rows, strict=True):
+        assert np.array_equal(np.array(vector, dtype="<f4"), np.frombuffer(blob, "<f4"), equal_nan=True)
+
+
 def test_weights_and_clusters_are_the_vectors_symbol_by_symbol(written, found):
     for name, source, columns in (
         ("weights", "step", ("intent", "approved", "reference", "shares")),

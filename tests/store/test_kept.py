@@ -81,6 +81,16 @@ def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory,
         for name in ("ordered", "quantity", "price", "commission", "spread", "impact"):
             assert same(row[name], getattr(fill, name)[i]), name
 
+    expected = {
+        (step.t, seq, state.layer, state.pool): state.vector
+        for step in made.steps
+        for seq, exchange in enumerate(step.decision.exchanges)
+        for state in exchange.states
+    }
+    found = rows(path, "state", "t, exchange, layer, pool")
+    assert [(row["t"], row["exchange"], row["layer"], row["pool"]) for row in found] == sorted(expected)
+    assert {(row["t"], row["exchange"], row["layer"], row["pool"]): row["vector"] for row in found} == expected
+
     clusters = [(step.t, step.clusters.tolist()) for step in made.steps if step.clusters is not None]
     assert [(row["t"], list(row["labels"])) for row in rows(path, "cluster", "t")] == clusters
 

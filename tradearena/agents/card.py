@@ -1,5 +1,5 @@
-"""Agent cards: a name, a path, `decisions:FILE` or `python:MODULE:CALLABLE` comes in; something that can take a seat
-in an episode goes out."""
+"""Agent cards: a name, a path, `decisions:FILE`, `python:MODULE:CALLABLE` or `local:PATH` comes in; something that can
+take a seat in an episode goes out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any, cast
@@ -18,11 +19,15 @@ from tradearena import cards, rooms
 from tradearena.agents.agent import Agent, Seat
 from tradearena.agents.asking import Analyst, Asking, asked_in, asked_of, parameters_for
 from tradearena.agents.callables import import_callable
+from tradearena.agents.causal import Causal, opened
+from tradearena.agents.checkpoint import located
 from tradearena.agents.classical import RULES, ClassicalAgent
 from tradearena.agents.conversation import Speaker
 from tradearena.agents.format import FORMS, Mode, schema_of
 from tradearena.agents.gateway import quoted
 from tradearena.agents.llm import LanguageModel
+from tradearena.agents.local import Local, LocalVoice
+from tradearena.agents.local import check as check_local
 from tradearena.agents.model import PATIENCE, Model
 from tradearena.agents.organism import Organism, OrganismVoice
 from tradearena.agents.prompt import Pages, instructions_in
@@ -76,7 +81,7 @@ class AgentCard(Card):
         return said | ({"team": [analyst.decides for analyst in self.team]} if self.team else {})
 
 
-VOICES: dict[str, type[Card]] = {"organism": Organism, "llm": Model}
+VOICES: dict[str, type[Card]] = {"organism": Organism, "llm": Model, "local": Local}
 """Kinds of agent that are asked in words, and their parameters."""
 
 
@@ -95,6 +100,7 @@ class Candidate:
         check: finds out, without a request, whether it can be asked at all by way of a switchboard; raises AgentError
             if not.
         prices: the models it asks, who of its team asks them, and their prices in force; asks litellm, and nobody else.
+        versions: of what computes its answers in this process, beside what computes everybody's.
         unheard: told when the decisions fall due ([K] times), says what of a recording never applies.
     """
 
@@ -107,6 +113,7 @@ class Candidate:
     twin: Callable[[Seat], Talker] | None = None
     check: Callable[[Switchboard], None] = lambda _board: None
     prices: Callable[[], list[dict[str, Any]]] = list
+    versions: Callable[[], dict[str, str]] = dict
     unheard: Callable[[Times], str] = lambda _ends: ""
 
     @property
@@ -127,9 +134,9 @@ def open_agent(
     model: str | None = None,
     output: Mode | None = None,
 ) -> Candidate:
-    """Open an agent by card name, card path, `decisions:FILE` or `python:MODULE:CALLABLE`; `model` overrides that of a
-    card of kind `llm`, `output` the form in which one that is asked in words is to answer. What answers in another form
-    than its card says is another agent, named `CARD+FORM`; that name opens it as well.
+    """Open an agent by card name, card path, `decisions:FILE`, `python:MODULE:CALLABLE` or `local:PATH`; `model`
+    overrides that of a card of kind `llm`, `output` the form in which one that is asked in words is to answer. What
+    answers in another form than its card says is another agent, named `CARD+FORM`; that name opens it as well.
 
     Raises:
         UnknownName: no such card.
@@ -144,6 +151,11 @@ def open_agent(
         seated, source = import_callable(target)
         card = AgentCard(name=name, kind="python", reads_feedback=True, sampled=True)  # nothing is known of it
         return Candidate(card, 20, None, lambda _seat: seated(), source)
+    if kind == "local":
+        made = AgentCard(name=name, kind="local", reads_feedback=True, sampled=True)
+        said, file = asked_in(made.prompt, home)
+        source = hashlib.sha256(said.encode()).hexdigest()
+        return _local(made, Local.model_construct(model=target), instructions_in(said, file), source)
     stem, _, form = name.rpartition("+")
     if stem and form in FORMS and name not in rooms.cards("agents", home):
         name, output = stem, form
@@ -184,6 +196,8 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
     parameters = cards.fit(VOICES[card.kind], card.parameters, path=path, text=text, under=("parameters",))
     asking = card.prompt
     only = [*asking.only_for_models, *(["team"] if card.team else [])]
+    if isinstance(parameters, Local):
+        only = [each for each in only if each != "again"]
     if only and not isinstance(parameters, Model):
         raise CardError(f"{path}: an agent of kind {card.kind} takes no {' and no '.join(only)}; only a model does")
     said, file = asked_in(asking, home)
@@ -192,6 +206,8 @@ def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candid
     source = hashlib.sha256("\0".join([said, *(words for _, words in members)]).encode()).hexdigest()
     if isinstance(parameters, Organism):
         return _organism(card, parameters, instructions, source)
+    if isinstance(parameters, Local):
+        return _local(card, parameters, instructions, source)
     return _asker(card, cast(Model, parameters), instructions, [member for member, _ in members], source)
 
 
@@ -229,6 +245,39 @@ def _organism(card: AgentCard, planted: Organism, instructions: Template, source
         return Talker(OrganismVoice(planted, taken.seed), pages, card.prompt.mode)
 
     return Candidate(card, bars - 1, None, seat, source, planted.model_dump(), twin=seat)
+
+
+def _local(card: AgentCard, parameters: Local, instructions: Template, source: str) -> Candidate:
+    """A model that runs in this process. It is named and known by what its files hold, wherever they lie."""
+    checkpoint = located(parameters.model)
+    if parameters.sha256 not in ("", checkpoint.sha256):
+        said = f"its files have the SHA-256 {checkpoint.sha256}; mend the card, or find the model it means"
+        raise UsageError(f"{parameters.model}: is not the model of the card {card.name}: {said}")
+    known = parameters.model_copy(update={"model": checkpoint.name, "sha256": checkpoint.sha256})
+    asking, device = card.prompt, parameters.device
+    name = f"local:{checkpoint.name}" if card.name.startswith("local:") else card.name
+    sampled = card.sampled and parameters.temperature > 0
+    card = card.model_copy(update={"name": name, "sampled": sampled, "parameters": known.model_dump()})
+
+    @cache
+    def load() -> Causal:
+        return opened(checkpoint, device, parameters.precision)
+
+    def seat(taken: Seat) -> Talker:
+        pages = Pages(instructions, taken.limits, asking.bars, **asking.shown)
+        voice = LocalVoice(load, known, taken.seed, taken.board, taken.symbols)
+        return Talker(voice, pages, asking.mode, again=asking.again, minutes=taken.minutes)
+
+    return Candidate(
+        card,
+        asking.bars - 1,
+        None,
+        seat,
+        source,
+        known.model_dump(exclude={"model", "device"}),
+        check=lambda _board: check_local(load(), known),
+        versions=lambda: load().versions,
+    )
 
 
 def resembling(card: AgentCard) -> Candidate | None:

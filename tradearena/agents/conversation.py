@@ -10,18 +10,19 @@ from typing import Protocol
 from tradearena.agents.agent import Minutes
 from tradearena.agents.tools import results
 from tradearena.errors import AgentError
-from tradearena.values import Call, Exchange, Observation
+from tradearena.values import Call, Exchange, Observation, State
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back: the raw text, whether it was cut off before its end, the requests it took, and whether it calls
-    tools: then the text is the JSON of these calls."""
+    tools: then the text is the JSON of these calls. `states` of a model that ran in this process."""
 
     text: str
     cut: bool = False
     calls: tuple[Call, ...] = ()
     tools: bool = False
+    states: tuple[State, ...] = ()
 
 
 class Voice(Protocol):
@@ -87,7 +88,7 @@ class Conversation:
         else:
             reply = await speaker.voice.answer(system, prompt, before)
             exchange = Exchange(
-                system, prompt, reply.text, reply.calls, speaker.name, len(before), reply.tools, reply.cut
+                system, prompt, reply.text, reply.calls, speaker.name, len(before), reply.tools, reply.cut, reply.states
             )
         said.append(exchange)
         return exchange

@@ -116,6 +116,8 @@ def run(
         writer = Writer(path, clock, held)
         if path.exists():
             ids, due = _due(path, plan, again=again)
+            if due:
+                writer.upgrade(now())
         else:
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
             ids, due = _all_due(plan)

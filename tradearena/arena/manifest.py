@@ -17,9 +17,11 @@ _LIBRARIES = ("numpy", "daqp", "duckdb", "pydantic")
 
 
 def manifest(candidate: Candidate) -> dict[str, Any]:
-    """What `versions` says, and for an agent that asks models the version of litellm and each model's prices."""
+    """What `versions` says; for an agent that asks models the version of litellm and each model's prices, and for one
+    that runs in this process what computes it."""
     models = candidate.prices()
-    return {**versions(), "litellm": version("litellm"), "models": models} if models else dict(versions())
+    asked = {"litellm": version("litellm"), "models": models} if models else {}
+    return {**versions(), **candidate.versions(), **asked}
 
 
 @cache

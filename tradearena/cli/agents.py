@@ -30,14 +30,15 @@ def list_agents(home: options.Home = None, json: options.Json = False) -> None:
     for _, path in sorted(rooms.cards("agents", home).items()):
         try:
             found.append(open_agent(str(path), home=home))
-        except CardError as error:  # one broken card must not hide the others
+        except (CardError, UsageError) as error:  # one broken card must not hide the others
             typer.echo(f"warning: {error}", err=True)
     if json:
         report.print_json({"agents": [{**agent.card.model_dump(), "warmup": agent.warmup} for agent in found]})
         return
     rows = [[agent.card.name, f"{agent.warmup} bars", agent.card.description] for agent in found]
     report.print_table(["agent", "warm-up", "description"], rows)
-    typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code.")
+    typer.echo("Also: --agent decisions:FILE audits recorded decisions, --agent python:MODULE:CALLABLE asks your code,")
+    typer.echo("--agent local:PATH runs a language model in this process and records its hidden states.")
 
 
 @app.command("show")
@@ -114,7 +115,7 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
     """Send one tiny request to the model of an agent, and say what works and what it costs.
 
     Where analysts of a team have models of their own, to each of these as well. The key is read from the environment,
-    or from a file .env in the working directory.
+    or from a file .env in the working directory. A model that runs in this process is loaded.
     """
     import asyncio
     from dataclasses import asdict
@@ -123,9 +124,18 @@ def check_agent(name: Name, model: options.Model = None, home: options.Home = No
     from tradearena.agents.card import open_agent
     from tradearena.agents.model import Model
     from tradearena.agents.probe import probe
+    from tradearena.agents.switchboard import Switchboard
     from tradearena.cli import report
 
     agent = open_agent(name, home=home, model=model)
+    if agent.card.kind == "local":
+        agent.check(Switchboard())
+        found_here = {"model": agent.card.parameters["model"], **agent.versions()}
+        if json:
+            report.print_json(found_here)
+        else:
+            say(", ".join(f"{key} {value}" for key, value in found_here.items()))
+        return
     if agent.card.kind != "llm":
         raise UsageError(f"{agent.card.name} asks no model: there is nothing to check")
     announce_keys()

@@ -118,7 +118,7 @@ def _decider(trunk: Trunk, agent: str | None, model: str | None, home: Path | No
     from tradearena.agents.card import open_agent
 
     card = trunk.card
-    if agent is None and card.kind in ("decisions", "python"):
+    if agent is None and (card.kind in ("decisions", "python") or card.name.startswith("local:")):
         raise UsageError(f"the agent on record is {card.name}, which is no card; say with --agent who is to decide")
     if model is not None and agent is None and card.kind != "llm":
         raise UsageError(f"--model is for agents of kind llm; {card.name} asks no model")

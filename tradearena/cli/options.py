@@ -14,7 +14,8 @@ Home = Annotated[Path | None, typer.Option("--home", help="Folder that holds age
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table, no advice.")]
 AgentName = Annotated[
-    str, typer.Option("--agent", "-a", help="Card name, card path, decisions:FILE or python:MODULE:CALLABLE.")
+    str,
+    typer.Option("--agent", "-a", help="Card name or path, decisions:FILE, python:MODULE:CALLABLE or local:PATH."),
 ]
 AgentNames = Annotated[
     list[str] | None, typer.Option("--agent", "-a", help="As in `run`; may be repeated.", metavar="AGENT")

@@ -81,6 +81,12 @@ def next_link(previous: bytes, step: Step, said: Sequence[tuple[bytes, bytes, by
     for exchange, its in zip(decision.exchanges, texts, strict=True):
         _text(link, exchange.speaker)
         link.update(struct.pack("<q??", exchange.turn, exchange.tools, exchange.cut) + b"".join(its))
+    if any(exchange.states for exchange in decision.exchanges):  # last, so that without any all is as it ever was
+        for exchange in decision.exchanges:
+            link.update(struct.pack("<q", len(exchange.states)))
+            for state in sorted(exchange.states):
+                _text(link, state.pool)
+                link.update(struct.pack("<qq", state.layer, len(state.vector)) + state.vector)
     return link.digest()
 
 

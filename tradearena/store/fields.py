@@ -167,6 +167,17 @@ FRAMES: dict[str, Frame] = {
         f"call x {_AT_BAR}",
         "x.t, x.seq",
     ),
+    "states": Frame(
+        "One row per layer and reply of a model that ran in the process of the run: what went on in it as it wrote.",
+        (
+            *_T,
+            _TIME,
+            *_of("state", "exchange layer pool"),
+            Field("vector", "JSON", "a list of numbers, as many as the model is wide"),
+        ),
+        f"state x {_AT_BAR}",
+        "x.t, x.exchange, x.layer, x.pool",
+    ),
     "bars": Frame(
         "One row per bar and symbol: the market that all episodes of the file saw.",
         (

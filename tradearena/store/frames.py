@@ -96,6 +96,10 @@ class Frames:
         """One row per request to a model: tokens, cost, latency, error."""
         return self._frame("calls")
 
+    def states(self) -> pd.DataFrame:
+        """One row per layer and reply of a model that ran in this process: its hidden state, a list."""
+        return self._frame("states")
+
     def bars(self) -> pd.DataFrame:
         """One row per bar and symbol."""
         return self._frame("bars")
@@ -234,6 +238,12 @@ def _exchanges(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> dict[st
     return columns
 
 
+def _states(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> dict[str, Any]:
+    """Hidden states, each as a list."""
+    held = (state for row in rows for own in reader.states(row.id).values() for state in own)
+    return {**_queried(reader, name, rows), "vector": [state.array.tolist() for state in held]}
+
+
 def _bars(reader: Reader, _name: str, _rows: Sequence[EpisodeRow]) -> dict[str, Any]:
     """The panel, symbol by symbol."""
     panel = _panel(reader)
@@ -245,6 +255,7 @@ _COMPOSED: dict[str, Callable[[Reader, str, Sequence[EpisodeRow]], dict[str, Any
     "weights": _weights,
     "clusters": _clusters,
     "exchanges": _exchanges,
+    "states": _states,
     "bars": _bars,
 }
 

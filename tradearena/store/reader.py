@@ -4,6 +4,7 @@ file is run."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,12 @@ from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.columns import entries
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import DERIVED, TABLES
+from tradearena.store.schema import DERIVED, LATER, TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
 from tradearena.store.views import VIEWS
-from tradearena.values import Decision, Exchange, Note, Trajectory
+from tradearena.values import Decision, Exchange, Note, State, Trajectory
 
-_ALL = " UNION ALL ".join(f"(FROM pragma_storage_info('file.main.{table}') LIMIT 0)" for table in TABLES)
 _TIMES = {"created_at", "started_at", "finished_at"}
 
 
@@ -43,11 +43,11 @@ class Reader:
         self._queried = False
         self.db = files.connect(path)
         try:
-            self._check_tables()
+            lacking = self._check_tables()
             if self._running():  # whoever reads for long would keep the run from its commits
                 self.db = files.set_aside(path, self.db)
             for table in TABLES:
-                self._name(table)
+                self._name(table, nothing=table in lacking)
             for table in DERIVED:
                 with suppress(duckdb.CatalogException):  # an older file has none, and a view is none
                     self.db.execute(f"FROM pragma_storage_info('file.main.{table}') LIMIT 0")
@@ -68,15 +68,29 @@ class Reader:
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
 
-    def _name(self, table: str) -> None:
-        self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+    def _name(self, table: str, *, nothing: bool = False) -> None:
+        source = _nothing(table) if nothing else f'FROM file.main."{table}"'
+        self.db.execute(f'CREATE TEMP VIEW "{table}" AS {source}')
 
-    def _check_tables(self) -> None:
-        """Are they all there? Their names mean what they mean whatever else the file holds."""
-        try:  # which a view is not; to list all tables there are costs 8 ms
-            self.db.execute(_ALL)
+    def _check_tables(self) -> tuple[str, ...]:
+        """Are they all there? Their names mean what they mean whatever else the file holds. Those of later migrations
+        may be lacking."""
+        if self._hold(TABLES):
+            return ()
+        lacking = tuple(table for table in LATER if not self._hold([table]))
+        if not self._hold([table for table in TABLES if table not in lacking]):
+            raise self._foreign()
+        return lacking
+
+    def _hold(self, tables: Iterable[str]) -> bool:
+        """Does the file have these tables? Views are none; to list all tables there are costs 8 ms."""
+        try:
+            self.db.execute(
+                " UNION ALL ".join(f"(FROM pragma_storage_info('file.main.{table}') LIMIT 0)" for table in tables)
+            )
         except duckdb.CatalogException:
-            raise self._foreign() from None
+            return False
+        return True
 
     def _running(self) -> bool:
         """Is an episode being written, or was it when its run was killed?"""
@@ -137,7 +151,7 @@ class Reader:
         """The decisions on file, to resume from."""
         columns = "t, status, reason, kept, rationale, reflection, confidence, stray, notes, hash"
         rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
-        (intents,), said = self.vectors("step", "intent", episode=episode), self.exchanges(episode)
+        (intents,), said = self.vectors("step", "intent", episode=episode), self.exchanges(episode, states=True)
         decisions = [
             _decision(row, intent, tuple(said.pop(row[0], ()))) for row, intent in zip(rows, intents, strict=True)
         ]
@@ -156,18 +170,29 @@ class Reader:
         if any(stand.get(digest) is None or bytes(stand[digest]) != digest for digest in filed):
             raise StoreError(f"{self.path}: what was said of a decision that was not reached was changed; use --again")
 
-    def exchanges(self, episode: str, t: int | None = None) -> dict[int, list[Exchange]]:
+    def exchanges(self, episode: str, t: int | None = None, *, states: bool = False) -> dict[int, list[Exchange]]:
         """What was said to an agent that is asked in words, by bar, or at bar t alone; the requests it took are on
-        record and not paid again. A text that a damaged file lacks is ""."""
+        record and not paid again. A text that a damaged file lacks is "". With `states`, if its model had any."""
         where, values = ("", [episode]) if t is None else (" AND t = ?", [episode, t])
-        columns = "t, system, prompt, reply, speaker, turn, tools, cut"
+        columns = "t, seq, system, prompt, reply, speaker, turn, tools, cut"
         query = f"SELECT {columns} FROM exchange WHERE episode = ?{where} ORDER BY t, seq"
         rows = self.db.execute(query, values).fetchall()
         said = texts(self.db, f"WHERE episode = ?{where}", values) if rows else {}
+        held = self.states(episode) if states else {}
         found: dict[int, list[Exchange]] = {}
-        for bar, *digests, speaker, turn, tools, cut in rows:
+        for bar, seq, *digests, speaker, turn, tools, cut in rows:
             system, prompt, reply = (said.get(bytes(digest or b""), "") for digest in digests)
-            found.setdefault(bar, []).append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut))
+            own = held.get((bar, seq), ())
+            found.setdefault(bar, []).append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut, own))
+        return found
+
+    def states(self, episode: str) -> dict[tuple[int, int], tuple[State, ...]]:
+        """What went on in a model that ran in the process of the run, by bar and number of the exchange; nothing where
+        there was none."""
+        query = "SELECT t, exchange, layer, pool, vector FROM state WHERE episode = ? ORDER BY t, exchange, layer, pool"
+        found: dict[tuple[int, int], tuple[State, ...]] = {}
+        for t, seq, layer, pool, vector in self.db.execute(query, [episode]).fetchall():
+            found[t, seq] = (*found.get((t, seq), ()), State(layer, pool, bytes(vector or b"")))
         return found
 
     def panel(self) -> Panel:
@@ -239,6 +264,12 @@ class Reader:
             {name: stamp(value) if name in _TIMES else value for name, value in zip(columns, row, strict=True)}
             for row in rows
         ]
+
+
+def _nothing(table: str) -> str:
+    """A table without rows, as a query."""
+    types = ((column.name, column.type.replace("[n]", "[]")) for column in TABLES[table])
+    return f"SELECT {', '.join(f'NULL::{kind} AS {chr(34)}{name}{chr(34)}' for name, kind in types)} LIMIT 0"
 
 
 def _decision(row: tuple[Any, ...], intent: Array, said: tuple[Exchange, ...]) -> Decision:

@@ -42,6 +42,7 @@ class Recorder:
         self._waiting: list[Kept] = []
         self._exchanges: list[tuple[Any, ...]] = []
         self._calls: list[tuple[Any, ...]] = []
+        self._states: list[tuple[Any, ...]] = []
         self._said: dict[bytes, str] = {}
         self._marks: list[Mark] = []
         self._fills: list[Fill] = []
@@ -104,6 +105,7 @@ class Recorder:
         self._said.update(zip(said, (exchange.system, exchange.prompt, exchange.reply), strict=True))
         how = exchange.speaker, exchange.turn, exchange.tools, exchange.cut
         self._exchanges.append((t, self._spoken, *how, *said))
+        self._states += [(t, self._spoken, *state) for state in sorted(exchange.states)]
         self.lose(t, exchange.calls)
         self._spoken += 1
 
@@ -127,4 +129,5 @@ class Recorder:
         """Everything that waits; none of it waits any more."""
         waiting = Waiting(self.episode, self._waiting, self._exchanges, self._calls, self._marks, self._fills)
         self._waiting, self._exchanges, self._calls, self._marks, self._fills = [], [], [], [], []
-        return waiting
+        states, self._states = self._states, []
+        return waiting._replace(states=states)

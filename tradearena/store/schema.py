@@ -164,6 +164,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("prompt", "BLOB", "text.sha256 of what was said at this one", refers=True),
         Column("reply", "BLOB", "text.sha256 of what was answered, as it came", refers=True),
     ),
+    "state": (
+        _EPISODE,
+        _BAR,
+        Column("exchange", "INTEGER", "exchange.seq of the reply that the model was writing"),
+        Column("layer", "INTEGER", "0 are the embeddings, k is what stands after k blocks"),
+        Column("pool", "VARCHAR", "mean over the tokens of the reply, or last: that of its last token"),
+        Column("vector", "BLOB", "float32, little-endian, as many as the model is wide"),
+    ),
     "call": (
         _EPISODE,
         _BAR,
@@ -206,23 +214,27 @@ DERIVED: dict[str, tuple[Column, ...]] = {
     ),
 }
 """What was computed of the rest and may be computed again. It is in no chain and no seal; an older file lacks it."""
+LATER = ("state",)
+"""Tables of later migrations. A file from before one lacks it, which is as if there were nothing in it."""
 
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
-EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "exchange", "call")
+EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "exchange", "call", "state")
 
 KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {
     "fill": "t, symbol",
     **dict.fromkeys(("finding", "exchange", "call"), "t, seq"),
+    "state": "t, exchange, layer, pool",
 }
 """Order of a table's rows."""
 
 
 def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
     """1: the tables of the first release."""
-    for table, columns in TABLES.items():
-        db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in columns)})')
+    for table in TABLES:
+        if table not in LATER:
+            _make(db, n, table)
 
 
 def _embedding(db: duckdb.DuckDBPyConnection, n: int) -> None:
@@ -231,7 +243,16 @@ def _embedding(db: duckdb.DuckDBPyConnection, n: int) -> None:
     db.execute(f'CREATE TABLE IF NOT EXISTS "embedding" ({columns})')
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _embedding)
+def _states(db: duckdb.DuckDBPyConnection, n: int) -> None:
+    """3: hidden states of models that ran in the process of the run."""
+    _make(db, n, "state")
+
+
+def _make(db: duckdb.DuckDBPyConnection, n: int, table: str) -> None:
+    db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in TABLES[table])})')
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _embedding, _states)
 """In order, each applied once and noted in the table `migration`."""
 
 

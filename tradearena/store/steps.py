@@ -16,7 +16,7 @@ from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, Column
 from tradearena.store.seal import Seal, read
 from tradearena.store.texts import texts
-from tradearena.values import Account, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
+from tradearena.values import Account, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, State, Step
 
 
 class Held(NamedTuple):
@@ -49,7 +49,9 @@ def story_of(reader: Reader, episode: str) -> Story:
         rows[table] = read(reader.db, table, where, values, now)
         seal.absorb(table, rows[table])
     marks, fills = list(map(Mark, *_columns(rows["mark"], Mark._fields))), _fills(rows["fill"], n)
-    exchanges = _exchanges(rows["exchange"], {now[digest]: text for digest, text in filed.items()})
+    exchanges = _exchanges(
+        rows["exchange"], {now[digest]: text for digest, text in filed.items()}, reader.states(episode)
+    )
     clusters = dict(zip(*_columns(rows["cluster"], ("t", "labels")), strict=True))
     findings: dict[int, list[Finding]] = defaultdict(list)
     for t, *found in zip(*_columns(rows["finding"], ("t", *Finding._fields)), strict=True):
@@ -90,14 +92,17 @@ def story_of(reader: Reader, episode: str) -> Story:
     return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]), seal)
 
 
-def _exchanges(held: Mapping[Column, Buffers], said: Mapping[bytes, str]) -> dict[int, list[Exchange]]:
+def _exchanges(
+    held: Mapping[Column, Buffers], said: Mapping[bytes, str], states: Mapping[tuple[int, int], tuple[State, ...]]
+) -> dict[int, list[Exchange]]:
     """What was said at each bar, of texts by their digest; the requests it took are in no chain. A text that a damaged
-    file lacks is ""."""
+    file lacks is "". `states` by bar and number of the exchange."""
     found: dict[int, list[Exchange]] = defaultdict(list)
-    names = ("t", "speaker", "turn", "tools", "cut", "system", "prompt", "reply")
-    for t, speaker, turn, tools, cut, *digests in zip(*_columns(held, names), strict=True):
+    names = ("t", "seq", "speaker", "turn", "tools", "cut", "system", "prompt", "reply")
+    for t, seq, speaker, turn, tools, cut, *digests in zip(*_columns(held, names), strict=True):
         system, prompt, reply = (said.get(digest, "") for digest in digests)
-        found[t].append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut))
+        own = states.get((t, seq), ())
+        found[t].append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut, own))
     return found
 
 

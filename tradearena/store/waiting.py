@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tradearena.store.columns import Values
-from tradearena.values import Call, Exposures, Fill, Mark, Step
+from tradearena.values import Call, Exposures, Fill, Mark, State, Step
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -26,7 +26,7 @@ class Kept(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What waits of one episode: steps, rows of exchanges and calls, and what the market did."""
+    """What waits of one episode: steps, rows of exchanges, calls and states, and what the market did."""
 
     episode: str
     steps: list[Kept]
@@ -34,6 +34,7 @@ class Waiting(NamedTuple):
     calls: list[Row]
     marks: list[Mark]
     fills: list[Fill]
+    states: Sequence[Row] = ()
 
     @property
     def any(self) -> bool:
@@ -58,6 +59,7 @@ def parts_of(waiting: Sequence[Waiting]) -> dict[str, Part]:
         "cluster": _clusters(waiting),
         "exchange": _rows(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), [w.exchanges for w in waiting]),
         "call": _rows(("t", "seq", "exchange", *Call._fields), [w.calls for w in waiting]),
+        "state": _rows(("t", "exchange", *State._fields), [w.states for w in waiting]),
         "mark": _rows(Mark._fields, [w.marks for w in waiting]),
         "fill": _fills(waiting),
     }

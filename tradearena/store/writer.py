@@ -21,7 +21,7 @@ from tradearena.store import files
 from tradearena.store.columns import Buffers, Rows, Values, buffers, count, cut, listed
 from tradearena.store.log import Log
 from tradearena.store.recorder import Recorder
-from tradearena.store.schema import TABLES, Column, migrate
+from tradearena.store.schema import MIGRATIONS, TABLES, Column, migrate
 from tradearena.store.seal import closed, rows_of, setup_of
 from tradearena.store.texts import TextWriter
 from tradearena.store.waiting import Waiting, parts_of
@@ -87,6 +87,23 @@ class Writer:
                 _append(db, "bars", bars)
                 self._setup = setup_of(db, bars)
             db.execute("CHECKPOINT")
+
+    def upgrade(self, now: datetime) -> None:
+        """Bring a file of an earlier version up to the schema of this one, in a durable transaction of its own; one
+        that is up to it stays as it is.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._attached() as db:
+            ((done,),) = db.execute("SELECT coalesce(max(version), 0) FROM migration").fetchall()
+            if done >= len(MIGRATIONS):
+                return
+            self._failed = True
+            ((n,),) = db.execute("SELECT len(symbols) FROM experiment").fetchall()
+            with _transaction(db):
+                migrate(db, n, now.isoformat())
+            self._fold(db)
 
     def begin_episode(self, row: dict[str, Any], recorder: Recorder, *, at_once: bool = True) -> None:
         """Add an episode, or set a resumed one running again: at once, or with the next commit."""

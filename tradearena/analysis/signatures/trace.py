@@ -18,7 +18,7 @@ from tradearena.panel import Array, Panel
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.trajectories import trajectories
-from tradearena.values import Trajectory
+from tradearena.values import State, Trajectory
 
 TRAILING = 20
 """Bars over which return and volatility of the market trail."""
@@ -29,10 +29,12 @@ squares, one-way change since the decision before, and L1 distance to what was a
 
 
 class Said(NamedTuple):
-    """What was said at one decision, and to what: `prompt` is "" where it was not read."""
+    """What was said at one decision, and to what: `prompt` is "" where it was not read. `states` are what went on in
+    the one who said it, where that is a model that ran in the process of the run."""
 
     text: str
     prompt: str = ""
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,13 @@ class Trace:
 
 
 class Texts(NamedTuple):
-    """[K] rationales, reflections and prompts of the decisions of an episode; prompts may be left out: ()."""
+    """[K] rationales, reflections, prompts and hidden states of the decisions of an episode; the last two may be left
+    out: ()."""
 
     rationale: Sequence[str]
     reflection: Sequence[str]
     prompt: Sequence[str] = ()
+    states: Sequence[tuple[State, ...]] = ()
 
 
 def read(reader: Reader, chosen: Sequence[EpisodeRow], *, prompts: bool = False) -> Iterator[Trace]:
@@ -88,10 +92,12 @@ def read(reader: Reader, chosen: Sequence[EpisodeRow], *, prompts: bool = False)
     for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
         rows = reader.db.execute(query, [row.id]).fetchall()
         asked = reader.exchanges(row.id) if prompts else {}
+        own = {t: states for (t, _), states in reader.states(row.id).items()}  # those of the last reply: it decides
         texts = Texts(
             [text or "" for text, _ in rows],
             [text or "" for _, text in rows],
             [asked[t][-1].prompt if t in asked else "" for t in path.decided.tolist()] if prompts else (),
+            [own.get(t, ()) for t in path.decided.tolist()] if own else (),
         )
         window = Window(setup.market, row.first, row.last)
         yield trace_of(row.id, f"{row.agent}, {row.feedback}{noisy}", window, path, panel, texts)
@@ -105,6 +111,7 @@ def trace_of(episode: str, group: str, window: Window, path: Trajectory, panel: 
         texts: one of each for every decision of the path.
     """
     prompts = texts.prompt or [""] * len(path.decided)
+    states = texts.states or [()] * len(path.decided)
     reflect = [f"{own} {came}".strip() for own, came in zip(texts.reflection, _happened(path), strict=True)]
     level, volatility, momentum = _market(panel)
     return Trace(
@@ -112,7 +119,7 @@ def trace_of(episode: str, group: str, window: Window, path: Trajectory, panel: 
         group=group,
         window=window,
         decided=path.decided.astype(np.float64),
-        plan=tuple(map(Said, texts.rationale, prompts)),
+        plan=tuple(map(Said, texts.rationale, prompts, states)),
         reflect=tuple(map(Said, reflect, prompts)),
         intent=path.intent,
         risk=_risk(path),
