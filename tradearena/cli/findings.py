@@ -177,7 +177,7 @@ def _print_anchors(anchors: Sequence[Anchored], rows: Sequence[Row], design: Des
     if any(row.verdict == "nothing to fit on" for row in rows):
         say(
             report.wrapped(
-                "No fit: lsa is fitted on other trajectories, and there are too few or none; name more files."
+                "No fit: lsa is fitted on other trajectories, and there are none, or too few words in them."
             )
         )
     tests = sum(row.primary for row in rows)
