@@ -10,7 +10,7 @@ from typing import cast
 from threadpoolctl import threadpool_limits
 
 from tradearena.agents.agent import Seat
-from tradearena.agents.card import AgentCard, Candidate, resembling
+from tradearena.agents.card import AgentCard, Candidate, scripted
 from tradearena.analysis.pairs import Window
 from tradearena.analysis.signatures.trace import Texts, Trace, trace_of
 from tradearena.arena.donors import at_once
@@ -52,7 +52,7 @@ class Market:
         hearing = Hearing(mode, open_wording().template, seed, card)
         setting = setting_of(self.panel, self.policy, self.span, hearing, reference=self.reference, halt=halt)
         tally = Tally(self.panel, self.policy.execution.initial_cash)
-        who, limits = cast(Candidate, resembling(card)), self.policy.limits
+        who, limits = cast(Candidate, scripted(card)), self.policy.limits
         seat = Seat(seed, lambda t: setting.reference.at(t).weights, limits, symbols=self.panel.symbols)
         with threadpool_limits(1, user_api="blas"):
             at_once(play(who.seat(seat), setting, tally))
