@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from tradearena.store.fields import FRAMES, KEY, Field
-from tradearena.store.schema import MIGRATIONS, TABLES, migrate
+from tradearena.store.schema import DERIVED, MIGRATIONS, TABLES, migrate
 from tradearena.store.views import VIEWS
 from tradearena.values import CAUSES
 
@@ -85,6 +85,7 @@ ABOUT = {
     "text": "Prompts and replies, by the hash of each. The view `texts` puts them together again.",
     "line": "Their lines, each once: a prompt repeats most of the one before it.",
     "signature": "One row per episode and key that signed it: `tradearena run --sign KEY`.",
+    "embedding": "Vectors of texts that took a model to compute. Derived: in no chain or seal, and may be deleted.",
     "texts": "Prompts and replies in full.",
     "exchanges": "The table `exchange` with its texts, and what became of the decision.",
     "calls": "The table `call`, with the agent, its feedback mode and its seed.",
@@ -125,7 +126,7 @@ def page() -> str:
 
 def tables() -> Iterator[str]:
     """Every table with its columns."""
-    for table, columns in TABLES.items():
+    for table, columns in (TABLES | DERIVED).items():
         yield from (f"### {table}", "", ABOUT[table], "", "| column | type | |", "|---|---|---|")
         yield from (f"| `{column.name}` | `{column.type}` | {column.about} |" for column in columns)
         yield ""

@@ -12,7 +12,7 @@ from scipy import stats
 from tradearena import policy
 from tradearena.analysis.abreast import experiments
 from tradearena.analysis.calibration import false_positives
-from tradearena.analysis.instrument import METRICS, PLANTED, Planted, Trial, experiment
+from tradearena.analysis.instrument import METRICS, PLANTED, Planted, Trial
 from tradearena.errors import Interrupted, TradeArenaError
 from tradearena.market.synthetic import panel_of
 from tradearena.values import MODES
@@ -29,7 +29,7 @@ def strong():
     """An obedient and a credulous organism in one market."""
     planted = Planted("obedient", 1.0), Planted("credulous", 0.3)
     return {
-        (each.planted.kind, each.metric, each.contrast): each for each in experiment(trial(*planted, steps=12), seed=3)
+        (each.planted.kind, each.metric, each.contrast): each for each in trial(*planted, steps=12).experiment(seed=3)
     }
 
 
@@ -54,7 +54,7 @@ def test_every_metric_of_a_comparison_is_tried(strong):
 def test_modes_that_tell_the_same_are_the_same_to_the_last_bit():
     """Where there is no limit there is nothing to tell, nor to deny: one text, one dice, one path."""
     modes = ("true", "false-audit:all-clear")
-    found = experiment(trial(limits="unlimited", modes=modes), seed=1)
+    found = trial(limits="unlimited", modes=modes).experiment(seed=1)
     assert {row.contrast for row in found} == {"lie: all-clear"}
     clipped = next(row for row in found if row.metric == "clip_distance")
     assert (clipped.verdict, clipped.zeros, clipped.n) == ("degenerate", 6, 6)
@@ -62,14 +62,14 @@ def test_modes_that_tell_the_same_are_the_same_to_the_last_bit():
 
 
 def test_arms_without_an_effect_differ_by_their_dice():
-    found = experiment(trial(), seed=1)
+    found = trial().experiment(seed=1)
     clipped = [row for row in found if row.metric == "clip_distance"]
     assert [row.contrast for row in clipped] == ["information", "presence", "text alone", "lie: alarm"]
     assert all(row.zeros == 0 and row.sd > 0 for row in clipped)
 
 
 def test_all_six_modes_make_fourteen_primary_rows_and_seeds_are_no_clusters():
-    found = experiment(trial(modes=MODES, seeds=2, steps=2), seed=1)
+    found = trial(modes=MODES, seeds=2, steps=2).experiment(seed=1)
     primary = [row for row in found if row.family == "primary"]
     assert len(primary) == 14
     assert {row.tests for row in primary} == {14}

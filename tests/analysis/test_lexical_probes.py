@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.utils import murmurhash3_32
 
 from tradearena.analysis.signatures.lexical_probes import MOST, HashProbe, LsaProbe
-from tradearena.analysis.signatures.probe import probe_of
+from tradearena.analysis.signatures.probe import layer_of, probe_of
 from tradearena.analysis.signatures.trace import Said
 from tradearena.analysis.signatures.words import words
 from tradearena.errors import UsageError
@@ -170,3 +170,20 @@ def test_an_unknown_name_is_answered_by_what_there_is(name):
 def test_a_dimension_that_cannot_be_meant_is_refused(name):
     with pytest.raises(UsageError, match="a dimension is from 2 to 65536"):
         probe_of(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("gpt", ("gpt", None, "mean")),
+        ("gpt@3", ("gpt", 3, "mean")),
+        ("gpt@-1:last", ("gpt", -1, "last")),
+        ("gpt:mean", ("gpt", None, "mean")),
+        ("C:\\models\\a@home:last", ("C:\\models\\a@home", None, "last")),
+        ("me@home/gpt@12:mean", ("me@home/gpt", 12, "mean")),
+        (":last", (":last", None, "mean")),
+        ("@3", ("@3", None, "mean")),
+    ],
+)
+def test_a_layer_and_a_pooling_stand_at_the_end_of_a_path(said, expected):
+    assert layer_of(said) == expected

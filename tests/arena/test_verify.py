@@ -242,7 +242,8 @@ def test_what_is_planted_in_a_file_is_not_run(changed, tmp_path):
 @pytest.mark.parametrize(
     "change",
     ["DELETE FROM bars", "UPDATE experiment SET symbols = symbols[1:2]", "UPDATE experiment SET policy = '{}'",
-     "DELETE FROM experiment", "UPDATE text SET lines = 'a,b'"],
+     "DELETE FROM experiment", "UPDATE text SET lines = 'a,b'", "UPDATE experiment SET symbols = NULL",
+     "ALTER TABLE bars ALTER volume TYPE DOUBLE[]"],
 )  # fmt: skip
 def test_a_file_that_cannot_be_read_at_all_is_one_sentence(changed, change):
     with pytest.raises(StoreError) as raised:
@@ -271,6 +272,23 @@ def test_values_that_cannot_be_are_found(changed):
         found = changed(change)
         assert found, change
         assert not any("\n" in str(each) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("mark", "owed"),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("fill", "impact"), ("step", "gross"))),
+    ],
+)
+def test_nothing_in_place_of_zero_is_found_and_named(changed, table, column):
+    (found, *_) = changed(f"UPDATE {table} SET {column} = NULL")
+    assert (found.table, found.field) == (table, column)
+    assert not changed(f"UPDATE {table} SET {column} = {column}")
+
+
+def test_texts_of_which_nothing_is_left_are_found(changed):
+    assert changed("UPDATE line SET text = NULL", fast=True)[0].field == "hash"
 
 
 def test_a_file_of_another_engine_is_refused_in_a_sentence(changed):

@@ -32,7 +32,7 @@ class Counting(Writer):
         self.sizes = []
 
     def write(self, batch, *options):
-        self.sizes.append(sum(rows["step"][1] for _, rows in batch.kept if "step" in rows))
+        self.sizes.append(sum(len(waiting.steps) for _, waiting in batch.kept))
         super().write(batch, *options)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stage import Links, walk
 from strategies import few, panel_of
 
+from tradearena.errors import StoreError
 from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, TABLES
 from tradearena.store.seal import Seal, read, seal_of
@@ -198,6 +199,40 @@ def test_no_value_of_any_column_can_change_unnoticed(sealed, tmp_path):
             assert part(db, table) != intact[table], f"{table}.{column.name}"
             db.execute("ROLLBACK")
             assert part(db, table) == intact[table]
+
+
+ZERO = {
+    "BOOLEAN": "false", "TIMESTAMPTZ": "make_timestamptz(0)", "DOUBLE[n]": "[0, 0, 0]::DOUBLE[3]",
+    "SMALLINT[n]": "[0, 0, 0]::SMALLINT[3]", "INTEGER": "0", "BIGINT": "0", "SMALLINT": "0", "TINYINT": "0",
+    "DOUBLE": "0",
+}  # fmt: skip
+
+
+def test_nothing_is_not_zero(sealed, tmp_path):
+    """Where there may be no NULL one is found, for a value or in a vector: whatever DuckDB leaves in its place."""
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(sealed.read_bytes())
+    with duckdb.connect(str(copy), config={"threads": 1}) as db:
+        for table, column in COLUMNS:
+            if column.type not in ZERO:
+                continue
+            db.execute("BEGIN")
+            zero, found = ZERO[column.type], []
+            for value in (zero, "NULL", *([zero.replace("[0, ", "[NULL, ")] if "[n]" in column.type else [])):
+                where = f'rowid = (SELECT max(rowid) FROM "{table}")'
+                db.execute(f'UPDATE "{table}" SET "{column.name}" = {value} WHERE {where}')
+                found.append(part(db, table))
+            assert len({*found}) == len(found), f"{table}.{column.name}"
+            db.execute("ROLLBACK")
+
+
+def test_a_column_of_another_type_is_one_sentence(sealed, tmp_path):
+    copy = tmp_path / "copy.duckdb"
+    copy.write_bytes(sealed.read_bytes())
+    with duckdb.connect(str(copy)) as db:
+        db.execute("ALTER TABLE mark ALTER nav TYPE VARCHAR")
+    with Reader(copy) as reader, pytest.raises(StoreError, match='"nav" is of type string, and should be DOUBLE'):
+        seal_of(reader.db, "e1")
 
 
 @pytest.mark.parametrize("table", ["experiment", "bars", "episode", *EPISODE_TABLES])

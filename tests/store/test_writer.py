@@ -17,7 +17,7 @@ from tradearena.store import files, writer
 from tradearena.store.reader import Reader
 from tradearena.store.recorder import Recorder
 from tradearena.store.rows import Recorded
-from tradearena.store.schema import KEYS, MIGRATIONS, TABLES
+from tradearena.store.schema import DERIVED, KEYS, MIGRATIONS, TABLES
 from tradearena.store.seal import seal_of
 from tradearena.store.views import VIEWS
 from tradearena.store.writer import GROUP, Writer
@@ -62,16 +62,17 @@ def test_a_file_holds_the_tables_and_views_of_the_schema_and_says_which_version_
         types = dict(
             db.execute("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'step'").fetchall()
         )
-    assert tables == {*TABLES, "migration"}
+    assert tables == {*TABLES, *DERIVED, "migration"}
     assert views == set(VIEWS)
-    assert versions == [(1, "create", int(NOW.timestamp()))]
-    assert len(MIGRATIONS) == 1
+    names = ("create", "embedding")
+    assert versions == [(i, name, int(NOW.timestamp())) for i, name in enumerate(names, start=1)]
+    assert len(MIGRATIONS) == len(names)
     assert {types[name] for name in ("intent", "approved", "reference", "shares")} == {f"DOUBLE[{len(SYMBOLS)}]"}
     assert set(KEYS) < set(TABLES)
 
 
 def test_every_table_and_column_of_the_schema_is_said_what_it_is_or_speaks_for_itself():
-    for table, columns in TABLES.items():
+    for table, columns in (TABLES | DERIVED).items():
         assert len({column.name for column in columns}) == len(columns), table
         assert all(column.type for column in columns)
 
@@ -254,7 +255,7 @@ def test_a_reader_waits_for_a_commit(path, steps_of, write):
 
 def test_a_reader_waits_for_a_commit_in_another_thread_of_its_process(path, steps_of, write):
     write(path, steps_of(1))
-    db = files.confined([path])
+    db = files.confined(path)
     db.execute(f"ATTACH '{files.quoted(path)}' AS file")
     other = threading.Timer(0.3, lambda: db.execute("DETACH file"))
     other.start()

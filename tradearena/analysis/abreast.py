@@ -12,9 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tradearena.analysis.instrument import Seen, Trial, experiment
 from tradearena.errors import Interrupted, TradeArenaError
 
 if TYPE_CHECKING:
@@ -23,17 +22,32 @@ if TYPE_CHECKING:
 LOOK = 0.2
 """Seconds between two looks at whether to stop."""
 
+T = TypeVar("T", covariant=True)
+
+
+class Trial(Protocol[T]):
+    """What is tried on the market of one seed, as often as there are seeds. It goes to other processes."""
+
+    def experiment(self, seed: int, halt: Callable[[int], bool]) -> Sequence[T]:
+        """What was seen there: a pure function of the seed. `halt`, asked before every decision, says to stop.
+
+        Raises:
+            Interrupted: it did.
+        """
+        ...
+
+
 _told: list[Event] = []
 """In a process that experiments for another: set when it is to stop."""
 
 
 def experiments(
-    trial: Trial,
+    trial: Trial[T],
     seeds: Sequence[int],
     jobs: int = 1,
     watch: Callable[[int], bool] = lambda _ended: False,
-) -> list[Seen]:
-    """One experiment for each organism in the market of each seed, in so many processes.
+) -> list[T]:
+    """The experiments in the market of each seed, in so many processes.
 
     Args:
         watch: told every now and then how many markets are done; True stops, before the next decision.
@@ -59,11 +73,11 @@ def experiments(
             pool.shutdown(cancel_futures=True)
 
 
-def _here(trial: Trial, seed: int, done: int, watch: Callable[[int], bool]) -> list[Seen]:
-    return experiment(trial, seed, lambda _t: watch(done))
+def _here(trial: Trial[T], seed: int, done: int, watch: Callable[[int], bool]) -> Sequence[T]:
+    return trial.experiment(seed, lambda _t: watch(done))
 
 
-def _await(waiting: Sequence[Future[list[Seen]]], watch: Callable[[int], bool]) -> None:
+def _await(waiting: Sequence[Future[Sequence[T]]], watch: Callable[[int], bool]) -> None:
     """Until all are done, one fails, or it is to stop."""
     left = set(waiting)
     while left:
@@ -86,9 +100,9 @@ def _outlive_nobody() -> None:
         os._exit(1)
 
 
-def _there(trial: Trial, seed: int) -> list[Seen]:
+def _there(trial: Trial[T], seed: int) -> Sequence[T]:
     """In a process of its own."""
-    return experiment(trial, seed, lambda _t: _told[0].is_set())
+    return trial.experiment(seed, lambda _t: _told[0].is_set())
 
 
 @contextmanager

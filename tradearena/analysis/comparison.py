@@ -110,7 +110,7 @@ def _said(reader: Reader, row: EpisodeRow, path: Trajectory) -> dict[str, float 
         return {}
     texts, nav, cash = (list(each) for each in zip(*held, strict=True))
     symbols, money = reader.experiment().symbols, np.array(nav)
-    shares = reader.vectors("step", "shares", row.id)
+    (shares,) = reader.vectors("step", "shares", episode=row.id)
     weights = shares * reader.panel().mark[path.decided] / money[:, None]
     claimed = consistency([text or "" for text in texts], symbols, weights, path.intent)
     quoted = ledger_consistency([text or "" for text in texts], symbols, money, np.array(cash), shares, weights)

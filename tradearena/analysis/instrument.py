@@ -12,29 +12,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from tradearena.agents.agent import Agent, Seat
-from tradearena.agents.card import AgentCard, Candidate, resembling
+from tradearena.agents.card import AgentCard
 from tradearena.analysis import pairs
+from tradearena.analysis.asked import Market
 from tradearena.analysis.comparison import ALIGNMENT, PERFORMANCE
 from tradearena.analysis.contrasts import Family, Row, rows
 from tradearena.analysis.outcomes import Played, outcomes
 from tradearena.analysis.signflip import level
-from tradearena.arena.donors import at_once
-from tradearena.arena.episode import Setting, play
-from tradearena.arena.setting import Hearing, setting_of
-from tradearena.arena.tally import Tally
 from tradearena.market.design import Design
 from tradearena.market.scheme import Even
 from tradearena.market.synthetic import panel_of
 from tradearena.market.window import Span, Window
 from tradearena.panel import Panel
 from tradearena.policy import Policy
-from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.risk.feedback import open_wording
 
 Kind: TypeAlias = Literal["no effect", "obedient", "credulous"]
@@ -133,50 +127,29 @@ class Trial:
         asked = Window(steps=self.steps, scheme=Even(self.windows))
         return asked.resolve(panel, warmup=self.warmup, latency=self.policy.execution.latency)
 
+    def experiment(self, seed: int, halt: Callable[[int], bool] = lambda _t: False) -> list[Seen]:
+        """One experiment for each organism, all in the market of one seed; a pure function of it and the seed.
 
-def experiment(trial: Trial, seed: int, halt: Callable[[int], bool] = lambda _t: False) -> list[Seen]:
-    """One experiment for each organism, all in the market of one seed; a pure function of trial and seed.
-
-    Raises:
-        Interrupted: `halt`, asked before every decision, says to stop.
-    """
-    panel = panel_of(trial.design(seed))
-    reference = RollingMarkowitz(panel, trial.policy.reference)
-    found: list[Seen] = []
-    with threadpool_limits(limits=1, user_api="blas"):
-        for planted in trial.planted:
-            held = list(_played(trial, seed, planted.card, panel, reference, halt))
+        Raises:
+            Interrupted: `halt`, asked before every decision, says to stop.
+        """
+        market = Market(panel_of(self.design(seed)), self.policy, self.wording)
+        found: list[Seen] = []
+        for planted in self.planted:
+            held = list(self._played(market, seed, planted.card, halt))
             found += [_seen(seed, planted, row) for row in rows(outcomes(held), METRICS)]
-    return found
+        return found
 
-
-def _played(
-    trial: Trial,
-    seed: int,
-    card: AgentCard,
-    panel: Panel,
-    reference: RollingMarkowitz,
-    halt: Callable[[int], bool],
-) -> Iterator[Played]:
-    """The episodes of one organism. Its own seeds are other ones in every market, and with them the dice of placebos
-    and lies."""
-    who = cast(Candidate, resembling(card))
-    for span in trial.spans(panel):
-        window = pairs.Window(f"market {seed}", span.first, span.last)
-        for number in range(trial.seeds):
-            own = seed * trial.seeds + number
-            for mode in trial.modes:
-                hearing = Hearing(mode, trial.wording, own, card)
-                setting = setting_of(panel, trial.policy, span, hearing, reference=reference, halt=halt)
-                tally = Tally(panel, trial.policy.execution.initial_cash)
-                at_once(play(_seated(who, own, setting), setting, tally))
-                yield Played(card.name, mode, window, (own, 0), ended=True, path=tally.trajectory())
-
-
-def _seated(who: Candidate, seed: int, setting: Setting) -> Agent:
-    """The organism in its seat."""
-    limits, symbols = setting.policy.limits, setting.panel.symbols
-    return who.seat(Seat(seed, lambda t: setting.reference.at(t).weights, limits, symbols=symbols))
+    def _played(self, market: Market, seed: int, card: AgentCard, halt: Callable[[int], bool]) -> Iterator[Played]:
+        """The episodes of one organism. Its own seeds are other ones in every market, and with them the dice of
+        placebos and lies."""
+        for span in self.spans(market.panel):
+            window = pairs.Window(f"market {seed}", span.first, span.last)
+            for number in range(self.seeds):
+                own = seed * self.seeds + number
+                for mode in self.modes:
+                    path = market.played(card, span, mode=mode, seed=own, halt=halt).trajectory()
+                    yield Played(card.name, mode, window, (own, 0), ended=True, path=path)
 
 
 def _seen(seed: int, planted: Planted, row: Row) -> Seen:

@@ -129,11 +129,11 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         account = ledger.account(t, fills[0] if fills else None)  # between two decisions at most one order is due
         estimate = reference.at(t)  # before anybody is paid for an answer that could not be audited
         state, clusters = monitor.state(t, account, estimate)
-        shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
-        what_if = partial(audit, state=state, limits=policy.limits) if setting.rehearse else None
-        observation = Observation(t, span.first, previous, *shown, what_if)
         decision, latency = record.recall(t), 0.0
         if decision is None:
+            shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
+            what_if = partial(audit, state=state, limits=policy.limits) if setting.rehearse else None
+            observation = Observation(t, span.first, previous, *shown, what_if)
             decision, latency = await _ask(agent, observation, record)
         report = audit(decision, state, policy.limits)
         report = record.keep(

@@ -128,6 +128,7 @@ def run(
         signed = sign(writer, ids, signer, now()) if signer else 0
         if due or writer.logged:  # a log alone: the run before was killed between its last commit and here
             writer.compact()
+        writer.close()
     titles = {name: each.title for name, each in zip(ids, planned, strict=True)}
     return Outcome(path, ids, tuple((titles[name], failures[name]) for name in ids if name in failures), signed)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,10 +121,11 @@ def _whole(reader: Reader) -> Iterator[Divergence]:
     for field, should in made.items():
         if (stands := getattr(experiment, field)) != should:
             yield Divergence("", "experiment", None, field, stands, should)
-    for table in (*EPISODE_TABLES, "signature"):
-        query = f'SELECT DISTINCT x.episode FROM "{table}" x ANTI JOIN episode e ON e.id = x.episode ORDER BY 1'
-        for (stranger,) in reader.db.execute(query).fetchall():
-            yield Divergence("", table, None, "episode", stranger, "one of the table episode")
+    tables = (*EPISODE_TABLES, "signature")
+    named = " UNION ALL ".join(f'SELECT DISTINCT {i} AS i, episode FROM "{each}"' for i, each in enumerate(tables))
+    query = f"SELECT i, x.episode FROM ({named}) x ANTI JOIN episode e ON e.id = x.episode ORDER BY ALL"
+    for i, stranger in reader.db.execute(query).fetchall():
+        yield Divergence("", tables[i], None, "episode", stranger, "one of the table episode")
     query = "SELECT id, count(*) FROM episode GROUP BY id HAVING count(*) > 1"
     for name, rows in reader.db.execute(query).fetchall():
         yield Divergence(name, "episode", None, "rows", rows, 1)
@@ -171,7 +173,7 @@ class _Found:
             yield
         except Differs as found:
             self.wrong[check] = Divergence(self.episode, *found.at)
-        except (TradeArenaError, ValueError, TypeError, KeyError, IndexError) as error:
+        except (TradeArenaError, ValueError, TypeError, LookupError, AttributeError, struct.error) as error:
             said = f"unreadable ({error})"
             self.wrong[check] = Divergence(self.episode, "episode", None, "rows", said, "readable")
 

@@ -4,7 +4,7 @@ differ goes out. What stands on record is acted upon, so that each step is judge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ compute with other last bits."""
 
 _ROUNDED = {"approved", "reference", "proposed", "limit", *Exposures._fields}
 _SAID = ("status", "reason", "rationale", "confidence", "reflection", "stray", "notes")
+
+
+Row: TypeAlias = Mark | Finding | Exposures
 
 
 class Differs(Exception):
@@ -66,8 +69,8 @@ class Witness:
         _alike("step", t, "intent", held.report.intent, step.report.intent)
         _findings(t, held.report.findings, step.report.findings)
         _alike("step", t, "approved", held.report.approved, step.report.approved)
-        for field, stands, should in zip(Exposures._fields, held.report.exposures, step.report.exposures, strict=True):
-            _alike("step", t, field, stands, should)
+        if held.report.exposures != step.report.exposures:
+            _each("step", t, held.report.exposures, step.report.exposures)
         return held.report
 
     def close(self, status: str, marks: tuple[Mark, ...], fills: tuple[Fill, ...]) -> str:
@@ -90,42 +93,56 @@ class Witness:
 
 def _happened(marks: Sequence[Mark], made: Sequence[Mark], fills: Sequence[Fill], filled: Sequence[Fill]) -> None:
     """What the market did with the account."""
-    for fill, again in zip(fills, [each for each in filled if each.ordered.any()], strict=False):
-        (places,) = again.ordered.nonzero()
+    ordered = [(again, places) for again in filled if len(places := again.ordered.nonzero()[0])]
+    for fill, (again, places) in zip(fills, ordered, strict=False):
         for field in ("t", "decided"):
             _alike("fill", again.t, field, getattr(fill, field), getattr(again, field))
         for field in ("ordered", "quantity", "price", "commission", "spread", "impact", "cause"):
             _alike("fill", again.t, field, getattr(fill, field)[places], getattr(again, field)[places])
         _alike("fill", again.t, "symbol", fill.ordered.nonzero()[0], places)
-    _alike("fill", made[-1].t if made else None, "rows", len(fills), sum(bool(each.ordered.any()) for each in filled))
+    _alike("fill", made[-1].t if made else None, "rows", len(fills), len(ordered))
     for mark, should in zip(marks, made, strict=False):
-        for field, stands, number in zip(Mark._fields, mark, should, strict=True):
-            _alike("mark", should.t, field, stands, number)
+        if mark != should:
+            _each("mark", should.t, mark, should)
     _alike("mark", made[-1].t if made else None, "rows", len(marks), len(made))
 
 
 def _findings(t: int, held: Sequence[Finding], made: Sequence[Finding]) -> None:
     for finding, should in zip(held, made, strict=False):
-        for field, stands, again in zip(Finding._fields, finding, should, strict=True):
-            _alike("finding", t, field, stands, again)
+        if finding != should:
+            _each("finding", t, finding, should)
     _alike("finding", t, "rows", len(held), len(made))
 
 
+def _each(table: str, t: int, recorded: Row, recomputed: Row) -> None:
+    """Do two rows agree that are not equal as they stand?"""
+    for field, stands, should in zip(recomputed._fields, recorded, recomputed, strict=True):
+        _alike(table, t, field, stands, should)
+
+
 def _alike(table: str, t: int | None, field: str, recorded: Any, recomputed: Any) -> None:
-    """Do what stands on record and what was made again agree?"""
-    rounded = field in (_ROUNDED if table != "mark" else ("reference",))
-    if isinstance(recomputed, np.ndarray) and isinstance(recorded, np.ndarray):
-        if recorded.shape == recomputed.shape and (
-            np.array_equal(recorded, recomputed, equal_nan=True)
-            or (rounded and np.allclose(recorded, recomputed, rtol=NEAR, atol=NEAR / 100, equal_nan=True))
-        ):
-            return
+    """Do what stands on record and what was made again agree? Most are the same to the bit, which is asked first."""
+    if isinstance(recomputed, np.ndarray):
+        if isinstance(recorded, np.ndarray) and recorded.shape == recomputed.shape:
+            if recorded.dtype == recomputed.dtype and recorded.tobytes() == recomputed.tobytes():
+                return
+            if np.array_equal(recorded, recomputed, equal_nan=True):
+                return
+            if _may_differ(table, field) and np.allclose(
+                recorded, recomputed, rtol=NEAR, atol=NEAR / 100, equal_nan=True
+            ):
+                return
+    elif type(recorded) is type(recomputed) and recorded == recomputed:
+        return
     elif isinstance(recomputed, float) and isinstance(recorded, float):
         apart = abs(recorded - recomputed)
         if recorded == recomputed or (recorded != recorded and recomputed != recomputed):
             return
-        if rounded and apart <= NEAR / 100 + NEAR * abs(recomputed):
+        if _may_differ(table, field) and apart <= NEAR / 100 + NEAR * abs(recomputed):
             return
-    elif type(recorded) is type(recomputed) and recorded == recomputed:
-        return
     raise Differs(table, t, field, recorded, recomputed)
+
+
+def _may_differ(table: str, field: str) -> bool:
+    """May another processor come to other last bits?"""
+    return field in (_ROUNDED if table != "mark" else ("reference",))

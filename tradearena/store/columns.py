@@ -1,5 +1,5 @@
-"""Values of one column come in; the bytes they are stored and sealed as go out, and an Arrow stream of whole tables
-that DuckDB reads without copying.
+"""Values of one column come in, or rows that DuckDB found; the bytes they are stored and sealed as go out, and an Arrow
+stream of whole tables that DuckDB reads without copying.
 
 A fixed vector costs 4 us a row this way, against 27 us as objects in a data frame and 160 us by `executemany`.
 """
@@ -7,13 +7,16 @@ A fixed vector costs 4 us a row this way, against 27 us as objects in a data fra
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
+import duckdb
 import nanoarrow as na
 import numpy as np
 from nanoarrow.c_array import c_array_from_buffers
 from numpy.typing import NDArray
 
+from tradearena.errors import StoreError
 from tradearena.store.schema import Column
 
 Values: TypeAlias = Sequence[Any] | NDArray[Any] | str
@@ -31,7 +34,8 @@ _NUMBERS = {
 
 class Buffers(NamedTuple):
     """A column as bytes. `side` are the byte lengths of texts (-1 = NULL), or for numbers that may be NULL which of
-    them are (1 = NULL); None for the rest. Cutting the rows in batches and joining the buffers changes nothing."""
+    them are (1 = NULL); None for the rest, unless somebody put a NULL where there is none. Cutting the rows in batches
+    and joining the buffers changes nothing."""
 
     data: NDArray[Any]
     side: NDArray[Any] | None
@@ -43,6 +47,8 @@ def buffers(column: Column, values: Values, n: int) -> Buffers:
     kind = column.type
     if kind == "DOUBLE[n]" or kind == "SMALLINT[n]":
         return Buffers(np.ascontiguousarray(values, dtype="<f8" if kind == "DOUBLE[n]" else "<i2"), None)
+    if kind == "FLOAT[]":  # of one length in one batch, whatever another one has
+        return Buffers(np.ascontiguousarray(values, dtype="<f4"), None)
     if kind == "BOOLEAN":
         return Buffers(np.asarray(values, dtype=np.uint8), None)
     if kind in _NUMBERS:
@@ -60,15 +66,78 @@ def buffers(column: Column, values: Values, n: int) -> Buffers:
     return Buffers(np.frombuffer(b"".join(encoded), dtype=np.uint8), lengths)
 
 
-def joined(parts: Sequence[Mapping[Column, Buffers]]) -> Mapping[Column, Buffers]:
-    """The rows of several, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = {}
-    for column in parts[0]:
-        data, side = zip(*(part[column] for part in parts), strict=True)
-        whole[column] = Buffers(np.concatenate(data), None if side[0] is None else np.concatenate(side))
-    return whole
+_STORED = {
+    "BOOLEAN": "bool", "TINYINT": "int8", "SMALLINT": "int16", "INTEGER": "int32", "BIGINT": "int64",
+    "TIMESTAMPTZ": "int64", "DOUBLE": "double", "VARCHAR": "string", "VARCHAR[]": "string", "BLOB": "binary",
+}  # fmt: skip
+"""What Arrow calls them; times are asked for as microseconds, lists as one text."""
+
+
+def fetched(columns: Sequence[Column], rows: Any) -> dict[Column, Buffers]:
+    """The bytes of rows that DuckDB found, as an Arrow stream of these columns; nothing where there are none.
+
+    Raises:
+        StoreError: a column is of another type than we make it.
+    """
+    batches = [batch.view() for batch in na.c_array_stream(rows)]
+    taken = {column: [_taken(column, batch.child(i)) for batch in batches] for i, column in enumerate(columns)}
+    return {column: _one(column, parts) for column, parts in taken.items() if parts}
+
+
+def _taken(column: Column, held: Any) -> Buffers:
+    """A column of one batch."""
+    kind, n, missing = column.type, held.length, _missing(held)
+    if kind.endswith("[n]") and held.storage_type == "fixed_size_list":
+        held, absent, kind = held.child(0), missing, kind.removesuffix("[n]")
+        missing = _missing(held)
+        if absent is not None:
+            whole = np.repeat(absent, held.length // n)
+            missing = whole if missing is None else whole | missing
+    if held.storage_type != _STORED.get(kind):
+        raise StoreError(f'column "{column.name}" is of type {held.storage_type}, and should be {column.type}')
+    if held.storage_type in ("string", "binary"):
+        ends, text = np.asarray(held.buffer(1))[: n + 1], np.asarray(held.buffer(2)).view(np.uint8)
+        lengths = np.diff(ends).astype("<i8") if n else np.zeros(0, dtype="<i8")
+        return Buffers(text, lengths if missing is None else np.where(missing, -1, lengths))
+    data = np.asarray(held.buffer(1))
+    data = np.unpackbits(data, count=n, bitorder="little") if kind == "BOOLEAN" else data[: held.length]
+    data = data.astype(data.dtype.newbyteorder("<"), copy=False)
+    if missing is not None:  # whatever stands there
+        nothing = 0 if column.nullable or data.dtype.kind != "f" else np.nan
+        data = np.where(missing, data.dtype.type(nothing), data)
+    return Buffers(data.reshape(n, -1) if column.type.endswith("[n]") else data, missing)
+
+
+def _missing(held: Any) -> NDArray[np.uint8] | None:
+    """Which values are NULL, if any is."""
+    if not held.null_count:
+        return None
+    return np.unpackbits(np.asarray(held.buffer(0)), count=held.length, bitorder="little") ^ np.uint8(1)
+
+
+def _one(column: Column, parts: Sequence[Buffers]) -> Buffers:
+    """The batches of a column, one after the other. Which are NULL is said of all, or where none may be, of any."""
+    data = np.concatenate([part.data for part in parts])
+    if not column.nullable and all(part.side is None for part in parts):
+        return Buffers(data, None)
+    none = [np.zeros(part.data.size, dtype=np.uint8) if part.side is None else part.side for part in parts]
+    return Buffers(data, np.concatenate(none))
+
+
+def cut(columns: Mapping[Column, Buffers], counts: Sequence[int]) -> list[Mapping[Column, Buffers]]:
+    """The rows in pieces, one after the other, of so many each."""
+    if len(counts) == 1:
+        return [columns]
+    rows = list(accumulate(counts, initial=0))
+    pieces: list[dict[Column, Buffers]] = [{} for _ in counts]
+    for column, (data, side) in columns.items():
+        places = rows
+        if side is not None and column.type not in _NUMBERS:  # where the texts of each piece begin
+            ends = np.cumsum(np.maximum(side, 0)).tolist()
+            places = [ends[row - 1] if row else 0 for row in rows]
+        for piece, of, among in zip(pieces, pairwise(places), pairwise(rows), strict=True):
+            piece[column] = Buffers(data[slice(*of)], None if side is None else side[slice(*among)])
+    return list(pieces)
 
 
 def count(columns: Mapping[Column, Buffers]) -> int:
@@ -80,16 +149,31 @@ def count(columns: Mapping[Column, Buffers]) -> int:
 def listed(column: Column, held: Buffers, n: int) -> list[Any]:
     """The `n` values of a column, from its bytes."""
     kind, data, side = column.type, held.data, held.side
-    if kind == "BOOLEAN":
-        return [bool(value) for value in data.tolist()]
-    if kind.endswith("[n]") or kind in _NUMBERS:
-        values = data.tolist()
+    if kind == "BOOLEAN" or kind.endswith("[n]") or kind in _NUMBERS:
+        values = data.astype(bool).tolist() if kind == "BOOLEAN" else data.tolist()
         return values if side is None else [None if gone else v for v, gone in zip(values, side.tolist(), strict=True)]
     lengths = [] if side is None else side.tolist()
     ends = np.cumsum(np.maximum(lengths, 0)).tolist()
     whole, text = data.tobytes(), kind == "VARCHAR"
     parts = [None if size < 0 else whole[end - size : end] for size, end in zip(lengths, ends, strict=True)]
     return [part.decode() if text and part is not None else part for part in parts[:n]]
+
+
+def entries(
+    db: duckdb.DuckDBPyConnection, names: Sequence[str], rows: str, values: Sequence[Any]
+) -> list[NDArray[Any]]:
+    """The entries of vector columns of the rows that a query answers with, one after the other, an array a column:
+    vectors fetched as they are would be a list per row.
+
+    Raises:
+        ValueError: a vector is missing, or an entry of one.
+    """
+    flat = ", ".join(f'unnest("{name}") AS "{name}"' for name in names)
+    found = db.execute(f"SELECT {flat} FROM ({rows})", values).fetchnumpy()
+    for name in names:
+        if np.ma.is_masked(found[name]):
+            raise ValueError(f"a vector of the column {name}, or an entry of one, is missing")
+    return [np.asarray(found[name]) for name in names]
 
 
 class Rows:
@@ -107,7 +191,7 @@ class Rows:
 
 def _arrow(column: Column, held: Buffers, n: int) -> Any:
     kind, data, side = column.type, held.data, held.side
-    if kind.endswith("[n]"):
+    if kind.endswith("]"):
         child = na.c_array(data.ravel())
         vector = na.fixed_size_list(na.Schema(child.schema), data.shape[1])
         return c_array_from_buffers(vector, n, [None], children=[child])

@@ -207,7 +207,7 @@ def _panel(reader: Reader) -> Panel:
 
 def _stacked(reader: Reader, table: str, column: str, rows: Sequence[EpisodeRow]) -> Any:
     """[rows, N] of a vector column of some episodes, one after the other."""
-    parts = [reader.vectors(table, column, row.id) for row in rows]
+    parts = [reader.vectors(table, column, episode=row.id)[0] for row in rows]
     return np.concatenate(parts) if parts else np.zeros((0, len(reader.experiment().symbols)))
 
 

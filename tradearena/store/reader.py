@@ -4,6 +4,7 @@ file is run."""
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +17,9 @@ from tradearena.errors import StoreError, UnknownName
 from tradearena.panel import Array, Panel
 from tradearena.policy import Policy
 from tradearena.store import files
+from tradearena.store.columns import entries
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import TABLES
+from tradearena.store.schema import DERIVED, TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
 from tradearena.store.views import VIEWS
@@ -44,9 +46,13 @@ class Reader:
             if self._running():  # whoever reads for long would keep the run from its commits
                 self.db = files.set_aside(path, self.db)
             for table in TABLES:
-                self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+                self._name(table)
+            for table in DERIVED:
+                with suppress(duckdb.CatalogException):  # an older file has none, and a view is none
+                    self.db.execute(f"FROM pragma_storage_info('file.main.{table}') LIMIT 0")
+                    self._name(table)
         except BaseException:
-            self.db.close()
+            files.let_go(self.db)
             raise
 
     def __enter__(self) -> Reader:
@@ -55,11 +61,14 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.db.close()
+        files.let_go(self.db)
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
+
+    def _name(self, table: str) -> None:
+        self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
 
     def _check_tables(self) -> None:
         """Are they all there? Their names mean what they mean whatever else the file holds."""
@@ -93,9 +102,9 @@ class Reader:
             (row,) = self._rows("experiment", Experiment.__annotations__)
             row["policy"] = Policy.model_validate_json(row["policy"]).model_dump(mode="json")
             row["dataset"], row["warnings"] = json.loads(row["dataset"]), json.loads(row["warnings"])
-        except (duckdb.BinderException, ValueError):
+            row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
+        except (duckdb.BinderException, ValueError, TypeError):
             raise self._foreign() from None
-        row["symbols"], row["sectors"] = tuple(row["symbols"]), tuple(row["sectors"])
         return Experiment(**row)
 
     def episodes(self) -> list[EpisodeRow]:
@@ -127,7 +136,7 @@ class Reader:
         """The decisions on file, to resume from."""
         columns = "t, status, reason, kept, rationale, reflection, confidence, stray, notes, hash"
         rows = self.db.execute(f"SELECT {columns} FROM step WHERE episode = ? ORDER BY t", [episode]).fetchall()
-        intents, said = self.vectors("step", "intent", episode), self.exchanges(episode)
+        (intents,), said = self.vectors("step", "intent", episode=episode), self.exchanges(episode)
         decisions = [
             _decision(row, intent, tuple(said.pop(row[0], ()))) for row, intent in zip(rows, intents, strict=True)
         ]
@@ -177,15 +186,15 @@ class Reader:
     def _read_panel(self) -> Panel:
         experiment = self.experiment()
         times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()
-        prices = tuple(self.vectors("bars", field) for field in ("open", "high", "low", "close"))
+        *prices, volume = self.vectors("bars", "open", "high", "low", "close", "volume")
         if not len(times["s"]) == len(prices[0]) > 0:
             raise ValueError("not a vector for each bar")
         return Panel.of(
             experiment.symbols,
             np.asarray(times["s"]).astype("datetime64[us]"),
             np.asarray(times["e"]).astype("datetime64[us]"),
-            prices,  # type: ignore[arg-type]
-            self.vectors("bars", "volume"),
+            tuple(prices),  # type: ignore[arg-type]
+            volume,
             sectors=experiment.sectors,
             bars_per_year=experiment.bars_per_year,
         )
@@ -194,13 +203,12 @@ class Reader:
         """One episode as arrays."""
         return next(trajectories(self, [episode]))
 
-    def vectors(self, table: str, column: str, episode: str | None = None) -> Array:
-        """[rows, N] of a vector column, in order."""
+    def vectors(self, table: str, *columns: str, episode: str | None = None) -> list[Array]:
+        """[rows, N] of each of these vector columns, in order."""
         where, values = ("WHERE episode = ?", [episode]) if episode is not None else ("", [])
+        rows = f'SELECT {", ".join(columns)} FROM "{table}" {where} ORDER BY t'
         n = len(self.experiment().symbols)
-        inner = f'SELECT "{column}" FROM "{table}" {where} ORDER BY t'
-        flat = self.db.execute(f'SELECT unnest("{column}") AS v FROM ({inner})', values).fetchnumpy()["v"]
-        return np.asarray(flat).reshape(-1, n)
+        return [flat.reshape(-1, n) for flat in entries(self.db, columns, rows, values)]
 
     def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a user's query, in which the names of our views mean what they mean as well.

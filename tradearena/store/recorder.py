@@ -1,37 +1,23 @@
-"""The record of one episode: what is on file is recalled, and checked as it is made again; what is new waits here,
-column by column, for the next commit."""
+"""The record of one episode: what is on file is recalled, and checked as it is made again; what is new waits here for
+the next commit."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tradearena.errors import DivergedError
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link
-from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
+from tradearena.store.waiting import Kept, Waiting
+from tradearena.values import Call, Decision, Exchange, Fill, Mark, RiskReport, Step
 
 if TYPE_CHECKING:
     from tradearena.store.steps import Held
 
-Pending: TypeAlias = dict[str, tuple[dict[str, Values], int]]
-
-_SAID = ("system", "prompt", "reply")
-
 MOST = 2_000
 """Steps of an episode that wait: so many only where another process holds the file and keeps commits from it."""
-
-
-class Kept(NamedTuple):
-    """A step that waits, and its link."""
-
-    step: Step
-    link: bytes
 
 
 class Recorder:
@@ -137,77 +123,8 @@ class Recorder:
         said, self._said = self._said, {}
         return said
 
-    def drain(self) -> Pending:
-        """Every row that waits, as columns of the tables; none waits any more."""
-        steps, exchanges, calls, marks, fills = self._waiting, self._exchanges, self._calls, self._marks, self._fills
+    def drain(self) -> Waiting:
+        """Everything that waits; none of it waits any more."""
+        waiting = Waiting(self.episode, self._waiting, self._exchanges, self._calls, self._marks, self._fills)
         self._waiting, self._exchanges, self._calls, self._marks, self._fills = [], [], [], [], []
-        parts = {
-            "step": _steps(steps),
-            "finding": _findings(steps),
-            "cluster": _clusters(steps),
-            "exchange": _named(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), exchanges),
-            "call": _named(("t", "seq", "exchange", *Call._fields), calls),
-            "mark": _marks(marks),
-            "fill": _fills(fills),
-        }
-        return {table: ({"episode": self.episode, **columns}, n) for table, (columns, n) in parts.items() if n}
-
-
-def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    steps = [step for step, _ in kept]
-    decisions = [step.decision for step in steps]
-    reports = [step.report for step in steps]
-    columns: dict[str, Values] = {
-        "t": [step.t for step in steps],
-        "observation": [step.observation for step in steps],
-        **{name: [getattr(d, name) for d in decisions] for name in ("status", "reason", "rationale", "reflection")},
-        "kept": [decision.target is None for decision in decisions],
-        "confidence": [decision.confidence for decision in decisions],
-        "stray": [json.dumps(decision.stray) if decision.stray else "[]" for decision in decisions],
-        "notes": [json.dumps(decision.notes) if decision.notes else "[]" for decision in decisions],
-        "told": [step.told for step in steps],
-        "intent": [report.intent for report in reports],
-        "approved": [report.approved for report in reports],
-        "reference": [step.reference for step in steps],
-        "shares": [step.account.shares for step in steps],
-        "short": [step.short for step in steps],
-        **{name: [getattr(report.exposures, name) for report in reports] for name in Exposures._fields},
-        "latency": [step.latency for step in steps],
-        "hash": [link for _, link in kept],
-    }
-    return columns, len(steps)
-
-
-def _findings(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    rows = [(step.t, seq, *finding) for step, _ in kept for seq, finding in enumerate(step.report.findings)]
-    return _named(("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity"), rows)
-
-
-def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[dict[str, Values], int]:
-    """Rows as columns."""
-    return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows)
-
-
-def _clusters(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    changed = [(step.t, step.clusters) for step, _ in kept if step.clusters is not None]
-    return {"t": [t for t, _ in changed], "labels": [labels for _, labels in changed]}, len(changed)
-
-
-def _marks(marks: list[Mark]) -> tuple[dict[str, Values], int]:
-    return _named(Mark._fields, marks)
-
-
-def _fills(fills: list[Fill]) -> tuple[dict[str, Values], int]:
-    """One row per symbol that something was ordered of."""
-    if not fills:
-        return {}, 0
-    places = np.flatnonzero([fill.ordered for fill in fills])
-    which, symbol = np.divmod(places, len(fills[0].ordered))
-    columns: dict[str, Any] = {
-        "t": np.array([fill.t for fill in fills])[which],
-        "symbol": symbol,
-        "decided": np.array([fill.decided for fill in fills])[which],
-    }
-    for name in ("ordered", "quantity", "price", "commission", "spread", "impact", "cause"):
-        columns[name] = np.concatenate([getattr(fill, name) for fill in fills])[places]
-    return columns, len(places)
+        return waiting

@@ -70,7 +70,7 @@ def _opens(path: Path) -> bool:
     Raises:
         StoreError: it does not, and not because of the log.
     """
-    db = files.confined([path])
+    db = files.confined(path)
     try:
         files.patiently(lambda: db.execute(f"ATTACH '{files.quoted(path)}' AS file (READ_ONLY)"))
     except duckdb.Error as error:
@@ -78,7 +78,7 @@ def _opens(path: Path) -> bool:
             raise StoreError(files.explain(path, error)) from error
         return False
     finally:
-        db.close()
+        files.let_go(db)
     return True
 
 
@@ -111,7 +111,7 @@ def _on_file(path: Path) -> str:
     except duckdb.Error as error:
         raise StoreError(files.explain(path, error)) from error
     finally:
-        db.close()
+        files.let_go(db)
     if not found:
         return "no steps"
     named = ", ".join(f"{count} of {episode}" for episode, count in found[:SHOWN])

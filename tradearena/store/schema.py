@@ -198,6 +198,15 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
 }
 
+DERIVED: dict[str, tuple[Column, ...]] = {
+    "embedding": (
+        Column("text", "BLOB", "SHA-256 of the text, or of those of prompt and text where the probe reads both"),
+        Column("probe", "VARCHAR", "what the vector depends on: the kind of probe, and the model by its weights"),
+        Column("vector", "FLOAT[]", "in single precision, as the models compute"),
+    ),
+}
+"""What was computed of the rest and may be computed again. It is in no chain and no seal; an older file lacks it."""
+
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
@@ -216,15 +225,20 @@ def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
         db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in columns)})')
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create,)
+def _embedding(db: duckdb.DuckDBPyConnection, n: int) -> None:
+    """2: vectors of texts, kept because they are dear."""
+    columns = ", ".join(column.sql(n) for column in DERIVED["embedding"])
+    db.execute(f'CREATE TABLE IF NOT EXISTS "embedding" ({columns})')
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _embedding)
 """In order, each applied once and noted in the table `migration`."""
 
 
 def migrate(db: duckdb.DuckDBPyConnection, n: int, applied_at: str) -> None:
     """Bring a file up to the schema of this version."""
     db.execute("CREATE TABLE IF NOT EXISTS migration (version INTEGER, name VARCHAR, applied_at TIMESTAMPTZ)")
-    row = db.execute("SELECT coalesce(max(version), 0) FROM migration").fetchone()
-    done = row[0] if row else 0
+    ((done,),) = db.execute("SELECT coalesce(max(version), 0) FROM migration").fetchall()
     for version, migration in enumerate(MIGRATIONS[done:], start=done + 1):
         migration(db, n)
         db.execute("INSERT INTO migration VALUES (?, ?, ?)", [version, migration.__name__.strip("_"), applied_at])

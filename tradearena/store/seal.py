@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tradearena.store.columns import Buffers, buffers
+from tradearena.store.columns import Buffers, buffers, count, fetched, listed
 from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
 from tradearena.store.texts import texts
 
@@ -71,41 +71,34 @@ def seal_of(db: duckdb.DuckDBPyConnection, episode: str) -> str:
 
 
 def read(
-    db: duckdb.DuckDBPyConnection, table: str, where: str = "", values: list[Any] | None = None
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    where: str = "",
+    values: list[Any] | None = None,
+    said: Mapping[bytes, bytes] | None = None,
 ) -> dict[Column, Buffers]:
-    """The rows of a table as bytes, column by column; nothing where there are none."""
-    rows, columns = f'FROM "{table}" {where} ORDER BY {KEYS.get(table, "1")}', TABLES[table]
-    plain = [column for column in columns if not column.type.endswith("[n]")]
-    asked = ", ".join(f'{_asked(column)} AS "{column.name}"' for column in plain)
-    found: dict[str, Any] = db.execute(f"SELECT {asked} {rows}", values or []).fetchnumpy()
-    n = len(found[plain[0].name])
-    if not n:
-        return {}
-    for column in columns:
-        if column not in plain:  # an array per column, where fetching it as it is would make a list per row
-            flat = f'SELECT unnest("{column.name}") AS v FROM (SELECT "{column.name}" {rows})'
-            found[column.name] = np.asarray(db.execute(flat, values or []).fetchnumpy()["v"]).reshape(n, -1)
-    listed = {column: _values(column, found[column.name]) for column in columns}
-    if table == "exchange":  # the digests of texts as they stand now, not those they are filed under
-        now = texts(db, where, values or [], "unhex(sha256(text))")
+    """The rows of a table as bytes, column by column; nothing where there are none. `said` are the digests of the texts
+    of exchanges as they stand, by those they are filed under, where they are known.
+
+    Raises:
+        StoreError: a column is of another type than we make it.
+    """
+    columns = TABLES[table]
+    asked = ", ".join(_asked(column) for column in columns)
+    query = f'SELECT {asked} FROM "{table}" {where} ORDER BY {KEYS.get(table, "1")}'
+    held = fetched(columns, db.sql(query, params=values or []))
+    if table == "exchange" and held:  # the digests of texts as they stand now, not those they are filed under
+        now, n = texts(db, where, values or [], "unhex(sha256(text))") if said is None else said, count(held)
         for column in columns:
             if column.refers:
-                listed[column] = [None if each is None else now.get(bytes(each)) for each in listed[column]]
-    return {column: buffers(column, each, n) for column, each in listed.items()}
+                filed = listed(column, held[column], n)
+                held[column] = buffers(column, [None if each is None else now.get(each) for each in filed], n)
+    return held
 
 
 def _asked(column: Column) -> str:
-    """A column in a query, as something numpy knows."""
+    """A column in a query: times in microseconds, a list as one text."""
     name = f'"{column.name}"'
     if column.type == "TIMESTAMPTZ":
         return f"epoch_us({name})"
     return f"array_to_string({name}, chr(31))" if column.type == "VARCHAR[]" else name
-
-
-def _values(column: Column, found: Any) -> Any:
-    """What numpy fetched, with None where there is nothing."""
-    plain = np.asarray(found)
-    if plain.dtype != object and not column.nullable:
-        return plain
-    missing = np.ma.getmaskarray(found)
-    return [None if absent else value for value, absent in zip(plain.tolist(), missing, strict=True)]

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from itertools import takewhile
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tradearena.panel import Array
+from tradearena.store.chain import text_digest
 from tradearena.store.columns import Buffers, count, listed
 from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, Column
 from tradearena.store.seal import Seal, read
-from tradearena.values import Account, Decision, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
+from tradearena.store.texts import texts
+from tradearena.values import Account, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, Step
 
 
 class Held(NamedTuple):
@@ -41,23 +41,28 @@ def story_of(reader: Reader, episode: str) -> Story:
     Of an account, what is on file is there: NAV, cash and shares. Its weights and the orders in flight follow from the
     steps, and are left out (zeros); so are fills of which nothing was ordered.
     """
+    where, values = "WHERE episode = ?", [episode]
     n, seal, rows = len(reader.experiment().symbols), Seal(), {}
+    filed = texts(reader.db, where, values)
+    now = {digest: text_digest(text) for digest, text in filed.items()}
     for table in EPISODE_TABLES:
-        held = read(reader.db, table, "WHERE episode = ?", [episode])
-        seal.absorb(table, held)
-        rows[table] = _rows(held)
-    marks = [Mark(*(row[name] for name in Mark._fields)) for row in rows["mark"]]
-    fills, exchanges = _fills(rows["fill"], n), reader.exchanges(episode)
-    clusters = {row["t"]: np.asarray(row["labels"], dtype=np.int16) for row in rows["cluster"]}
+        rows[table] = read(reader.db, table, where, values, now)
+        seal.absorb(table, rows[table])
+    marks, fills = list(map(Mark, *_columns(rows["mark"], Mark._fields))), _fills(rows["fill"], n)
+    exchanges = _exchanges(rows["exchange"], {now[digest]: text for digest, text in filed.items()})
+    clusters = dict(zip(*_columns(rows["cluster"], ("t", "labels")), strict=True))
     findings: dict[int, list[Finding]] = defaultdict(list)
-    for row in rows["finding"]:
-        findings[row["t"]].append(Finding(*(row[name] for name in Finding._fields)))
+    for t, *found in zip(*_columns(rows["finding"], ("t", *Finding._fields)), strict=True):
+        findings[t].append(Finding(*found))
     steps, marked, filled = [], 0, 0
-    for row in rows["step"]:
-        t = row["t"]
-        happened = list(takewhile(lambda mark, t=t: mark.t <= t, marks[marked:]))  # type: ignore[misc]
-        due = list(takewhile(lambda fill, t=t: fill.t <= t, fills[filled:]))  # type: ignore[misc]
-        marked, filled = marked + len(happened), filled + len(due)
+    for row in _rows(rows["step"]):
+        t, nothing = row["t"], np.zeros(n)
+        before, done = marked, filled
+        while marked < len(marks) and marks[marked].t <= t:
+            marked += 1
+        while filled < len(fills) and fills[filled].t <= t:
+            filled += 1
+        happened = tuple(marks[before:marked])
         decision = Decision(
             target=None if row["kept"] else row["intent"],
             **{name: row[name] for name in ("rationale", "confidence", "reflection", "status", "reason")},
@@ -66,16 +71,18 @@ def story_of(reader: Reader, episode: str) -> Story:
             notes=tuple(Note(*note) for note in json.loads(row["notes"])),
         )
         exposures = Exposures(*(row[name] for name in Exposures._fields))
+        nav, cash, owed = happened[-1][1:4] if happened else (np.nan, np.nan, np.nan)
+        fill = fills[done] if done < filled else None
         step = Step(
             t=t,
             observation=row["observation"],
             decision=decision,
             report=RiskReport(row["intent"], row["approved"], tuple(findings[t]), exposures),
-            account=_account(happened, row["shares"], due),
+            account=Account(nav, cash, owed, row["shares"], nothing, nothing, nothing, fill),
             reference=row["reference"],
             short=row["short"],
             clusters=clusters.get(t),
-            marks=tuple(happened),
+            marks=happened,
             latency=row["latency"],
             told=row["told"],
         )
@@ -83,32 +90,40 @@ def story_of(reader: Reader, episode: str) -> Story:
     return Story(tuple(steps), tuple(marks[marked:]), tuple(fills[filled:]), seal)
 
 
-def _account(marks: list[Mark], shares: Array, due: list[Fill]) -> Account:
-    """What is on file of an account at a decision."""
-    nav, cash, owed = (marks[-1].nav, marks[-1].cash, marks[-1].owed) if marks else (np.nan, np.nan, np.nan)
-    nothing = np.zeros(len(shares))
-    return Account(nav, cash, owed, shares, nothing, nothing, nothing, due[0] if due else None)
+def _exchanges(held: Mapping[Column, Buffers], said: Mapping[bytes, str]) -> dict[int, list[Exchange]]:
+    """What was said at each bar, of texts by their digest; the requests it took are in no chain. A text that a damaged
+    file lacks is ""."""
+    found: dict[int, list[Exchange]] = defaultdict(list)
+    names = ("t", "speaker", "turn", "tools", "cut", "system", "prompt", "reply")
+    for t, speaker, turn, tools, cut, *digests in zip(*_columns(held, names), strict=True):
+        system, prompt, reply = (said.get(digest, "") for digest in digests)
+        found[t].append(Exchange(system, prompt, reply, (), speaker, turn, tools, cut))
+    return found
 
 
-def _fills(rows: list[dict[str, Any]], n: int) -> list[Fill]:
+def _fills(held: Mapping[Column, Buffers], n: int) -> list[Fill]:
     """Rows, one per symbol that something was ordered of, as the fill of each bar."""
+    if not held:
+        return []
+    rows = {column.name: each.data for column, each in held.items()}
+    at, which = np.unique(np.stack((rows["t"], rows["decided"]), axis=1), axis=0, return_inverse=True)
     names = ("ordered", "quantity", "price", "commission", "spread", "impact")
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for row in rows:
-        empty = {name: np.zeros(n) for name in names} | {"cause": np.zeros(n, dtype=np.int8)}
-        at = found.setdefault((row["t"], row["decided"]), empty)
-        for name in (*names, "cause"):
-            at[name][row["symbol"]] = row[name]
-    return [Fill(t, decided, **fields) for (t, decided), fields in found.items()]
+    numbers, cause = np.zeros((len(at), len(names), n)), np.zeros((len(at), n), dtype=np.int8)
+    numbers[which, :, rows["symbol"]] = np.stack([rows[name] for name in names], axis=1)
+    cause[which, rows["symbol"]] = rows["cause"]
+    return list(map(Fill, *at.T.tolist(), *numbers.swapaxes(0, 1), cause))
 
 
 def _rows(held: Mapping[Column, Buffers]) -> list[dict[str, Any]]:
     """Rows, from their bytes."""
+    names = [column.name for column in held]
+    return [dict(zip(names, row, strict=True)) for row in zip(*_columns(held, names), strict=True)]
+
+
+def _columns(held: Mapping[Column, Buffers], names: Sequence[str]) -> list[Any]:
+    """The values of columns, one list each, or an array of vectors; none of any where there are no rows."""
     if not held:
-        return []
-    n = count(held)
-    columns = {
-        column.name: each.data if column.type.endswith("[n]") else listed(column, each, n)
-        for column, each in held.items()
-    }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return [[] for _ in names]
+    known, n = {column.name: column for column in held}, count(held)
+    vectors = {name: held[known[name]].data for name in names if known[name].type.endswith("[n]")}
+    return [vectors[name] if name in vectors else listed(known[name], held[known[name]], n) for name in names]

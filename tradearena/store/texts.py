@@ -62,7 +62,9 @@ def texts(
     said: Sequence[str] = ("system", "prompt", "reply"),
 ) -> dict[bytes, Any]:
     """Texts by the digest they are filed under, or what `column` makes of each; `where` says of which exchanges, and
-    `said` which of their texts. What is not whole is put together as far as it goes: its digest is another one."""
+    `said` which of their texts. What is not whole is put together as far as it goes: its digest is another one. One of
+    which nothing is left is missing."""
     asked = " UNION ".join(f'SELECT "{name}" FROM exchange {where}' for name in said)
     query = f"SELECT sha256, {column} FROM ({SAID.replace('FROM text', f'FROM text WHERE sha256 IN ({asked})')})"
-    return {bytes(digest): found for digest, found in db.execute(query, values * len(said)).fetchall()}
+    rows = db.execute(query, values * len(said)).fetchall()
+    return {bytes(digest): found for digest, found in rows if found is not None}

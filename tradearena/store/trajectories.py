@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tradearena.panel import Array
+from tradearena.store.columns import entries
 from tradearena.values import Finding, Trajectory
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _together(reader: Reader, episodes: list[str]) -> Iterator[Trajectory]:
     found = _columns(reader, "finding", _FOUND, episodes, "t, seq")
     findings = [*map(Finding, *(found[name].tolist() for name in Finding._fields))]
     mark = _columns(reader, "mark", "t, nav, intent, approved, reference, borrow", episodes)
-    intent, approved = (_vectors(reader, name, episodes) for name in ("intent", "approved"))
+    intent, approved = _vectors(reader, ("intent", "approved"), episodes)
     fill = _fills(reader, episodes)
     every = np.arange(len(episodes) + 1)
     edges = [np.searchsorted(rows["k"], every).tolist() for rows in (step, mark, fill, found)]
@@ -73,11 +74,10 @@ def _columns(reader: Reader, table: str, columns: str, episodes: list[str], orde
     return {name: np.asarray(values) for name, values in found.items()}
 
 
-def _vectors(reader: Reader, column: str, episodes: list[str]) -> Array:
-    """[rows, N]."""
-    query = f"SELECT unnest({column}) AS v FROM ({_rows('step', f'{column}, t')})"
-    flat = reader.db.execute(query, [episodes]).fetchnumpy()["v"]
-    return np.asarray(flat).reshape(-1, len(reader.experiment().symbols))
+def _vectors(reader: Reader, columns: Sequence[str], episodes: list[str]) -> list[Array]:
+    """[rows, N] of each."""
+    rows, n = _rows("step", ", ".join((*columns, "t"))), len(reader.experiment().symbols)
+    return [flat.reshape(-1, n) for flat in entries(reader.db, columns, rows, [episodes])]
 
 
 def _fills(reader: Reader, episodes: list[str]) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _fills(reader: Reader, episodes: list[str]) -> dict[str, Any]:
         return {
             name: np.zeros(0, dtype=np.int32 if name in ("k", "t") else np.float64) for name in ("k", "t", *_FILLED)
         }
-    close = reader.vectors("bars", "close")[rows["decided"], rows["symbol"]]
+    close = reader.vectors("bars", "close")[0][rows["decided"], rows["symbol"]]
     quantity, price = rows["quantity"], rows["price"]
     values = {
         "ordered": np.abs(rows["ordered"]) * close,

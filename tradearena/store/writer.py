@@ -18,12 +18,13 @@ import duckdb
 from tradearena.errors import StoreError
 from tradearena.panel import Panel
 from tradearena.store import files
-from tradearena.store.columns import Buffers, Rows, Values, buffers, count, joined, listed
+from tradearena.store.columns import Buffers, Rows, Values, buffers, count, cut, listed
 from tradearena.store.log import Log
-from tradearena.store.recorder import Pending, Recorder
+from tradearena.store.recorder import Recorder
 from tradearena.store.schema import TABLES, Column, migrate
 from tradearena.store.seal import closed, rows_of, setup_of
 from tradearena.store.texts import TextWriter
+from tradearena.store.waiting import Waiting, parts_of
 
 GROUP = 0.5
 """Longest time in seconds that a scripted step waits for its commit to begin, unless another one is under way."""
@@ -45,7 +46,7 @@ class Batch(NamedTuple):
     that ended, how they did and whether they are finished."""
 
     begun: list[tuple[dict[str, Any], Recorder]]
-    kept: list[tuple[Recorder, Pending]]
+    kept: list[tuple[Recorder, Waiting]]
     said: dict[bytes, str]
     ended: list[tuple[str, dict[str, Any], bool, Recorder]]
 
@@ -57,8 +58,8 @@ class Writer:
         """`clock` counts seconds; it decides when to commit and nothing else. `held` is asked, while another process
         holds the file, whether to wait longer than usual; not once there is a `hurry`."""
         self.path, self.clock, self.held, self.hurry = path, clock, held, False
-        self._aside = path.with_name(f"{path.name}.new")
-        self._db = files.confined([path, self._aside])
+        self._aside = files.aside(path)
+        self._db = files.confined(path)
         self._log = Log(path)
         self._file: tuple[int, int] | None = None
         self._recorders: dict[str, Recorder] = {}
@@ -149,8 +150,9 @@ class Writer:
             self._failed = True  # for whoever breaks in before all of it is taken out
             self._waits, self._due = False, self.clock() + GROUP
             begun = [(row, self._recorders[row["id"]]) for row in self._begun]
-            kept = [(recorder, recorder.drain()) for recorder in self._recorders.values()]
-            said = {key: text for recorder, _ in kept for key, text in recorder.drain_texts().items()}
+            said = {key: text for each in self._recorders.values() for key, text in each.drain_texts().items()}
+            drained = [(recorder, recorder.drain()) for recorder in self._recorders.values()]
+            kept = [(recorder, waiting) for recorder, waiting in drained if waiting.any]
             ended = [(name, *ending, self._recorders.pop(name)) for name, ending in self._ended.items()]
             self._begun, self._ended = [], {}
             self._taken, self._failed = Batch(begun, kept, said, ended), False
@@ -175,11 +177,21 @@ class Writer:
         Raises:
             StoreError: the file cannot be written.
         """
+        with self.transaction() as db:
+            for row in rows:
+                _insert(db, "signature", row)
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the file for statements of one's own: all of them are durable in the end, or none.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         with self._attached() as db:
             self._failed = True
             with _transaction(db):
-                for row in rows:
-                    _insert(db, "signature", row)
+                yield db
             self._failed = False
             self._logged += 1
 
@@ -188,8 +200,8 @@ class Writer:
         self._failed = True
         with _transaction(db):
             self._write(db, batch)
-        counts = [sum(rows[table][1] for _, rows in batch.kept if table in rows) for table in ("step", "call")]
-        self._log.committed(*counts)
+        kept = [waiting for _, waiting in batch.kept]
+        self._log.committed(sum(len(each.steps) for each in kept), sum(len(each.calls) for each in kept))
         self._taken, self._failed = None, False
         self._logged += 1
 
@@ -207,16 +219,14 @@ class Writer:
             if resumed:
                 recorder.seal = rows_of(db, row["id"])
             _insert(db, "episode", row)
-        parts: dict[str, list[Mapping[Column, Buffers]]] = {}
-        for recorder, rows in batch.kept:
-            for table, (columns, n) in rows.items():
-                held = _held(table, columns, n)
-                recorder.seal.absorb(table, held)
-                parts.setdefault(table, []).append(held)
+        for table, (columns, counts) in parts_of([waiting for _, waiting in batch.kept]).items():
+            held = _held(table, columns, sum(counts))
+            for (recorder, _), piece, n in zip(batch.kept, cut(held, counts), counts, strict=True):
+                if n:
+                    recorder.seal.absorb(table, piece)
+            _append(db, table, held)  # an insert costs 2 ms, whatever the number of rows
         for table, columns in self._new(db, batch.said).items():
-            parts[table] = [_held(table, columns, len(next(iter(columns.values()))))]
-        for table, several in parts.items():  # an insert costs 2 ms, whatever the number of rows
-            _append(db, table, joined(several))
+            _append(db, table, _held(table, columns, len(next(iter(columns.values())))))
         for episode, changes, finished, recorder in batch.ended:
             sets = ", ".join(f'"{column}" = ?' for column in changes)
             db.execute(f"UPDATE episode SET {sets} WHERE id = ?", [*changes.values(), episode])
@@ -251,8 +261,8 @@ class Writer:
                 db.execute("USE memory")
                 db.execute("DETACH file")
         except duckdb.Error as error:
-            if self._failed:  # nothing more is written, and DuckDB may not let go of the file otherwise
-                db.close()
+            if self._failed:  # nothing more is written
+                files.break_off(db)
             raise StoreError(files.explain(self.path, error)) from error
 
     def _waits_on(self, waited: float) -> bool:
@@ -291,6 +301,10 @@ class Writer:
     def _clear(self) -> None:
         for end in ("", ".wal"):
             self._aside.with_name(f"{self._aside.name}{end}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write no more."""
+        files.let_go(self._db)
 
     @property
     def logged(self) -> bool:

@@ -43,6 +43,7 @@ class HashProbe:
 
     size: int = 256
     prompted: ClassVar[bool] = False
+    common: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -75,6 +76,7 @@ class LsaProbe:
 
     size: int = 32
     prompted: ClassVar[bool] = False
+    common: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

@@ -42,14 +42,21 @@ class Seen:
     """
 
     series: Array
-    rows: tuple[Array, Array]
-    white: tuple[Array, Array]
+    rows: tuple[Array, ...]
+    white: tuple[Array, ...]
     common: Array
 
     @classmethod
-    def of(cls, vectors: Array, trace: Trace, window: int) -> Seen:
-        """Measure once what no arrangement of anchors changes."""
+    def of(cls, vectors: Array, trace: Trace, window: int, *, primary_only: bool = False) -> Seen:
+        """Measure once what no arrangement of anchors changes.
+
+        Args:
+            primary_only: leave out all but the one that was declared beforehand.
+        """
         explaining = covariates(trace)
+        if primary_only:
+            ranks = STATISTICS[PRIMARY](vectors, window)[:, None]
+            return cls(residuals(ranks, of_windows(explaining, window)), (), (), vectors)
         raw = np.column_stack([statistic(vectors, window) for statistic in STATISTICS.values()])
         series = np.hstack((residuals(raw, of_windows(explaining, window)), raw))
         rows, d = unit(vectors), vectors.shape[1]
@@ -88,10 +95,11 @@ def whitened(rows: Array, d: int) -> Array:
 
 
 def differences(view: Seen, masks: Masks) -> Array:
-    """[B, 2 (S + 2)] before anchors less away from them, in the order of `MEASURES`; NaN where either is missing."""
+    """[B, 2 (S + 2)] before anchors less away from them, in the order of `MEASURES`, or [B, 1] of the primary
+    alone; NaN where either is missing."""
     series = weighted(masks.ends, view.series) - weighted(masks.calm, view.series)
     half = view.series.shape[1] // 2
-    parts = []
+    parts = [] if view.rows else [series]
     for part, (rows, white) in enumerate(zip(view.rows, view.white, strict=True)):
         parts += [series[:, part * half : (part + 1) * half], _drifts(rows, white, masks)]
     found = np.hstack(parts)

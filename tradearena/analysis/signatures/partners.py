@@ -18,8 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from tradearena.agents.card import VOICES, AgentCard, in_form, scripted
+from tradearena.analysis.asked import Market
 from tradearena.analysis.metrics import validity
-from tradearena.analysis.signatures.asked import Market
+from tradearena.analysis.signatures.asked import asked
 from tradearena.analysis.signatures.trace import Trace, read
 from tradearena.errors import StoreError, UsageError
 from tradearena.market.noise import Noise, noise_named, noised_panel
@@ -95,7 +96,7 @@ class Partners:
     def __init__(self, paths: Iterable[Path], *, halt: Callable[[int], bool] = lambda _t: False) -> None:
         self.held: dict[tuple[object, ...], Held] = {}
         self._halt = halt
-        self._markets: dict[tuple[int, str, Span], Market] = {}
+        self._markets: dict[tuple[int, str, str], Market] = {}
         self._same: dict[tuple[str, str], bool] = {}
         for path in paths:
             for each in _on_file(path):
@@ -134,25 +135,25 @@ class Partners:
             return DEAF
         if not self._reproduced(base, card):
             return OTHERWISE
-        form = in_form(card, WORDLESS) if stress.form else card
-        return self._market(base, stress.noise).asked(form, mode=mode, seed=base.row.seed, halt=self._halt)
+        return self._played(base, in_form(card, WORDLESS) if stress.form else card, mode, stress.noise)
 
     def _reproduced(self, base: Held, card: AgentCard) -> bool:
         """Does it decide, on the bars on record, as it did? Once for each agent of a file."""
         who = base.row.agent_digest, base.trace.window.path
         if who not in self._same:
-            again = self._market(base, None).asked(card, mode=base.mode, seed=base.row.seed, halt=self._halt)
+            again = self._played(base, card, base.mode, None)
             self._same[who] = np.array_equal(again.intent, base.trace.intent)
         return self._same[who]
 
-    def _market(self, base: Held, noise: Noise | None) -> Market:
-        row, execution = base.row, base.policy.execution
-        span = Span(row.first, row.last, row.every, execution.latency)
-        key = id(base.panel), str(noise), span
+    def _played(self, base: Held, card: AgentCard, mode: str, noise: Noise | None) -> Trace:
+        """An episode of a script where and as the base was played, but for what is said here."""
+        row, key = base.row, (id(base.panel), str(noise), base.row.wording)
         if key not in self._markets:
             panel = base.panel if noise is None else noised_panel(base.panel, noise)
-            self._markets[key] = Market(panel, base.policy, span, base.trace.window.path)
-        return self._markets[key]
+            self._markets[key] = Market(panel, base.policy, row.wording or None)
+        span = Span(row.first, row.last, row.every, base.policy.execution.latency)
+        tally = self._markets[key].played(card, span, mode=mode, seed=row.seed, halt=self._halt)
+        return asked(row.id, base.trace.group, base.trace.window, tally)
 
 
 def _bases(held: Iterable[Held]) -> Iterator[Held]:

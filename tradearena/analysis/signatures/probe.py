@@ -86,10 +86,16 @@ def _counting(kind: str, stated: str | None) -> Probe:
 
 
 def _hidden(said: str) -> Probe:
-    """Of `PATH[@LAYER][:mean|last]`; a path may hold both signs itself."""
     from tradearena.analysis.signatures.hidden import HiddenProbe
 
-    found = re.fullmatch(r"(.+?)(?:@(-?[0-9]{1,4}))?(?::(mean|last))?", said, re.DOTALL)
-    path, layer, pool = found.groups() if found else (said, None, None)
-    chosen: Literal["mean", "last"] = "last" if pool == "last" else "mean"
-    return HiddenProbe(path, int(layer) if layer else None, chosen)
+    return HiddenProbe(*layer_of(said))
+
+
+def layer_of(said: str) -> tuple[str, int | None, Literal["mean", "last"]]:
+    """Path, layer and pooling of `PATH[@LAYER][:mean|last]`; a path may hold both signs itself."""
+    path, _, pool = said.rpartition(":")
+    if not path or pool not in ("mean", "last"):
+        path, pool = said, "mean"
+    before, at, layer = path.rpartition("@")
+    stated = before and at and re.fullmatch(r"-?[0-9]{1,4}", layer)
+    return before if stated else path, int(layer) if stated else None, "last" if pool == "last" else "mean"

@@ -47,6 +47,7 @@ class Design:
         spacing: fewest steps between two anchors; None: twice `before`.
         draws: arrangements of the null; `blockwise` of them for what has to be trained anew for each.
         views: which.
+        primary_only: nothing but the statistic that was declared beforehand.
     """
 
     before: int = 6
@@ -56,6 +57,17 @@ class Design:
     blockwise: int = 999
     seed: int = 0
     views: tuple[str, ...] = VIEWS
+    primary_only: bool = False
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The statistics that are asked for, but those of `trained`."""
+        return (PRIMARY,) if self.primary_only else MEASURES
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Those for which something is trained."""
+        return () if self.primary_only else BLOCKWISE
 
     @property
     def apart(self) -> int:
@@ -141,10 +153,7 @@ def _study(traces: Sequence[Trace], probes: Sequence[Probe], design: Design) -> 
 def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design: Design) -> Iterator[Row]:
     paths = list(_paths(traces))
     views = [
-        [
-            None if v is None else Seen.of(v, trace, design.before)
-            for v, trace in zip(cloud.vectors, traces, strict=True)
-        ]
+        [None if v is None else _seen(v, trace, design) for v, trace in zip(cloud.vectors, traces, strict=True)]
         for cloud in seen
     ]
     for kind in KINDS:
@@ -154,10 +163,14 @@ def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design
         for cloud, held in zip(seen, views, strict=True):
             if n < MINIMUM or not any(held):
                 said = "not enough" if any(held) else "no text" if cloud.view != "intent" else "nothing to see"
-                yield from _unsaid(group, cloud, kind, n, sum(bool(each.independent) for each in drawn), said)
+                yield from _unsaid(group, cloud, kind, n, sum(bool(each.independent) for each in drawn), said, design)
                 continue
             values, leads, kept = _values(paths, drawn, held, cloud, design)
             yield from _rows(group, cloud, kind, n, [paths[i] for i in kept], values, leads, design)
+
+
+def _seen(vectors: Array, trace: Trace, design: Design) -> Seen:
+    return Seen.of(vectors, trace, design.before, primary_only=design.primary_only)
 
 
 def _paths(traces: Sequence[Trace]) -> Iterator[_Path]:
@@ -194,7 +207,8 @@ def _values(
     """[P, B, S] statistics of each path with anchors, [P, B, L] its profile, and which paths they are."""
     kept = [i for i, (path, each) in enumerate(zip(paths, drawn, strict=True)) if _speaks(path, each, held)]
     shape = len(kept), design.draws + 1
-    values = np.full((*shape, len(MEASURES) + len(BLOCKWISE)), np.nan)
+    own = len(design.measures)
+    values = np.full((*shape, own + len(design.trained)), np.nan)
     leads = np.full((*shape, len(profile_steps(design))), np.nan)
     for row, i in enumerate(kept):
         path, each = paths[i], drawn[i]
@@ -209,12 +223,14 @@ def _values(
                 masks = Masks(places[some], len(view), design.before)
                 single.append(differences(view, masks))
                 led.append(profile(view, masks, profile_steps(design)))
-            values[row, some, : len(MEASURES)] = _mean(np.array(single))
+            values[row, some, :own] = _mean(np.array(single))
             leads[row, some] = _mean(np.array(led))
+    if not design.trained:
+        return values, leads, kept
     few = slice(0, min(design.blockwise, design.draws) + 1)
     apart = blockwise(_trained(kept, paths, drawn, held, few, design), design.before, common=cloud.common)
     for row, found in enumerate(apart):
-        values[row, few, len(MEASURES) :] = found
+        values[row, few, own:] = found
     return values, leads, kept
 
 
@@ -268,7 +284,7 @@ def _rows(
 ) -> Iterator[Row]:
     means = _mean(values)
     lead = _lead(_mean(leads), profile_steps(design))
-    for place, name in enumerate((*MEASURES, *BLOCKWISE)):
+    for place, name in enumerate((*design.measures, *design.trained)):
         draws = means[: design.blockwise + 1 if name in BLOCKWISE else None, place]
         value, null_mean, interval, p = tested(draws)
         primary = name == PRIMARY
@@ -308,8 +324,8 @@ def _lead(draws: Array, steps: range) -> Lead | None:
     return Lead(tuple(steps), *(tuple(each.tolist()) for each in (draws[0], mean, half)))
 
 
-def _unsaid(group: str, cloud: Cloud, kind: Kind, n: int, paths: int, said: str) -> Iterator[Row]:
-    for name in (*MEASURES, *BLOCKWISE):
+def _unsaid(group: str, cloud: Cloud, kind: Kind, n: int, paths: int, said: str, design: Design) -> Iterator[Row]:
+    for name in (*design.measures, *design.trained):
         yield Row(
             group, cloud.view, cloud.probe, kind, name, name == PRIMARY, None, None, None, None, None, n, paths, said
         )

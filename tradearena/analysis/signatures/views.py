@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tradearena.analysis.pairs import clusters
 from tradearena.analysis.signatures.geometry import unit
 from tradearena.analysis.signatures.probe import Probe
 from tradearena.analysis.signatures.trace import Trace
@@ -42,7 +43,8 @@ def clouds(traces: Sequence[Trace], probes: Sequence[Probe], views: Sequence[str
     if "intent" in views:
         widths = {trace.intent.shape[1] for trace in traces}
         yield Cloud("intent", WEIGHTS, [trace.intent for trace in traces], common=len(widths) == 1)
-    paths = [trace.window for trace in traces]
+    path_of = {window: path for path, windows in enumerate(clusters(t.window for t in traces)) for window in windows}
+    paths = [path_of[trace.window] for trace in traces]
     for probe in probes:
         plan, reflect = (
             [_spoken(vectors) for vectors in probe.embed(corpora, paths)]
