@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tradearena.analysis.signatures.study import Design
 
 DEFAULT_PROBES = ("hash", "lsa", "lexical")
+IN_TABLE = ("plan", "intent")
+"""Views that a table has, where none are named; all four and all statistics would be hundreds of lines."""
 
 
 def show_stress(
@@ -39,6 +41,8 @@ def show_stress(
         StoreError: a file cannot be read, or is not what it says.
         Interrupted: it was stopped.
     """
+    from dataclasses import replace
+
     from tradearena.analysis.signatures.partners import NOISES, Partners
     from tradearena.analysis.signatures.probe import probe_of
     from tradearena.analysis.signatures.stress import changes
@@ -58,7 +62,8 @@ def show_stress(
             return watch.look(lambda: f"asked again: {asked:,} decisions")
 
         partners = Partners(paths, halt=halt)
-        found = list(changes(partners, through, design or Design(), sizes))
+        asked_for = design or (Design() if json else Design(views=IN_TABLE))
+        found = list(changes(partners, through, replace(asked_for, primary_only=not json), sizes))
     if json:
         report.print_json({"experiments": [str(path) for path in paths], "rows": [_said(row) for row in found]})
     elif not quiet:
@@ -94,7 +99,7 @@ def _print_group(group: str, rows: Sequence[Change]) -> None:
                        title=title, cut=0)  # fmt: skip
     say(report.wrapped(
         "n: market paths that have both. Each interval is of one change, not adjusted for how many there are. All "
-        "statistics are in --json; docs/stress.md says what each stress keeps and destroys."
+        "views and statistics are in --json; docs/stress.md says what each stress keeps and destroys."
     ))  # fmt: skip
 
 
