@@ -17,6 +17,8 @@ import pytest
 
 from tradearena import __version__
 
+pytestmark = pytest.mark.xdist_group("wheel")  # which is built and installed once
+
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("agents", "risk", "market_data", "replays")
 LEFT_ALONE = ("numpy", "pandas", "duckdb", "litellm", "scipy")

@@ -29,7 +29,8 @@ KEPT = (1, 5, 20, 60)
 def drawn(dice: np.random.Generator, decisions: int, symbols: int, kept: int) -> Array:
     """[K, N] weights of one agent: five symbols, each with four fifths of the weight of the one before."""
     weights = np.zeros((decisions, symbols))
-    for begin in range(-int(dice.integers(kept)), decisions, kept):
+    phase = int(dice.integers(kept)) if kept < decisions else 0
+    for begin in range(-phase, decisions, kept):
         chosen = dice.choice(symbols, HELD, replace=False)
         weights[max(begin, 0) : begin + kept, chosen] = 0.8 ** np.arange(HELD)
     return weights
@@ -50,10 +51,8 @@ def main() -> None:
     nowhere, true = np.full(len(known), -1, dtype=np.int16), np.ones(len(known), dtype=bool)
     lengths = (limits.cluster_lookback // 3, limits.cluster_lookback)
     places = [np.searchsorted(blocks(known, length), known, side="right") - 1 for length in lengths]
-    print(
-        "| kept for | "
-        + " | ".join(f"{max(place) + 1} blocks of {at}" for place, at in zip(places, lengths, strict=True))
-    )
+    heads = [f"{max(place) + 1} blocks of {length}" for place, length in zip(places, lengths, strict=True)]
+    print(f"| kept for | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
     for kept in (*KEPT, len(known)):
         dice, found = np.random.default_rng(kept), np.zeros((len(places), 2))
         for _ in range(draws):

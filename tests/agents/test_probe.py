@@ -13,6 +13,8 @@ from tradearena.agents.probe import Probed, probe
 from tradearena.errors import AgentError
 from tradearena.testing import Answer, ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 KEY = "sk-test-0123456789abcdef"
 GOOD = '{"target_weights": {"TEST": 0.5}, "rationale": "Half.", "confidence": 0.6}'
 

@@ -12,7 +12,7 @@ from stage import dataset, walk
 
 from tradearena.agents.card import open_agent
 from tradearena.analysis.signatures import cache
-from tradearena.analysis.signatures.cache import Cached
+from tradearena.analysis.signatures.cache import Cached, cached
 from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
 from tradearena.analysis.signatures.trace import Said
 from tradearena.arena import experiment
@@ -139,6 +139,21 @@ def test_a_difference_of_the_last_digits_is_none(path):
     made(path)
     change(path, "UPDATE embedding SET vector = list_transform(vector, lambda x: x * 1.0001)")
     assert made(path).said == []
+
+
+def test_a_probe_that_computes_in_few_digits_says_itself_what_is_near(path):
+    probe = Dear()
+    probe.near = 0.02
+    made(path)
+    change(path, "UPDATE embedding SET vector = list_transform(vector, lambda x: x * 1.01)")
+    assert made(path, probe=probe).said == []
+
+
+def test_a_probe_that_costs_nothing_is_left_as_it_is(path):
+    cheap, dear = HashProbe(), Dear()
+    assert cached(cheap, path) is cheap
+    wrapped = cached(dear, path)
+    assert (wrapped.name, wrapped.prompted, wrapped.probe) == (dear.name, dear.prompted, dear)
 
 
 def test_a_few_changed_vectors_are_found_as_often_as_the_lot_falls_on_them(path):

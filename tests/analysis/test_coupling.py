@@ -159,7 +159,7 @@ def test_groups_and_risks_are_those_of_the_audit_on_record(tmp_path, every):
         walked, again = reader.trajectory(row.id), reader.panel()
         stored = reader.db.execute("SELECT t, labels FROM cluster ORDER BY t").fetchall()
         volatility = [v for (v,) in reader.db.execute("SELECT volatility FROM step ORDER BY t").fetchall()]
-        reference = reader.vectors("step", "reference", row.id)
+        (reference,) = reader.vectors("step", "reference", episode=row.id)
     decided = walked.decided.tolist()
     labels = in_force(decided, {t: np.array(each) for t, each in stored}, 5)
     made = refreshes(decided, RULES)

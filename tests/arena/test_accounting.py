@@ -24,6 +24,8 @@ from tradearena.market.window import Window
 from tradearena.policy import Execution, Limits, Policy
 from tradearena.store.reader import Reader
 
+pytestmark = pytest.mark.xdist_group("played")  # whose episodes are played once
+
 SHORTING = Policy(
     name="shorting",
     limits=Limits(allow_short=True, gross=3.0),

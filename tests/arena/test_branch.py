@@ -26,6 +26,8 @@ from tradearena.store.schema import EPISODE_TABLES
 from tradearena.store.steps import Story, story_of
 from tradearena.values import MODES
 
+pytestmark = pytest.mark.xdist_group("trunks")  # of which some are made once
+
 WORDING = open_wording().template
 FIRST, STEPS = 20, 12
 

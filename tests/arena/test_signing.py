@@ -25,6 +25,8 @@ from tradearena.store.schema import EPISODE_TABLES
 from tradearena.store.seal import seal_of
 from tradearena.store.signature import Signer, fingerprint
 
+pytestmark = pytest.mark.xdist_group("signed")  # whose file is made once
+
 PANEL = walk(3, 40)
 AUTHOR, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2))
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "verify.md"

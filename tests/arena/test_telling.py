@@ -141,7 +141,7 @@ class World(NamedTuple):
 @cache
 def world(number: int, decisions: int, name: str = "organism-stubborn", *, alike: bool = True) -> World:
     """A shipped agent, told the truth, in an invented market whose symbols are shuffled within their sectors."""
-    base, candidate = open_dataset("demo-daily").panel, open_agent(name)
+    base, candidate = bars(), open_agent(name)
     panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 2), number)
     reference = RollingMarkowitz(panel, POLICY.reference)
     tally = Tally(panel, POLICY.execution.initial_cash)
@@ -153,6 +153,12 @@ def world(number: int, decisions: int, name: str = "organism-stubborn", *, alike
     steps = tally.steps[:decisions]
     true = [step.told or "" for step in tally.steps[1:]]
     return World(panel.symbols, panel.sectors, steps, true, [feedback.tell(s.report).text or "" for s in steps])
+
+
+@cache
+def bars() -> Panel:
+    """Of the shipped dataset."""
+    return open_dataset("demo-daily").panel
 
 
 def _shuffled(panel: Panel, seed: int) -> Panel:
@@ -234,7 +240,13 @@ def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told() -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.xdist_group("worlds")) for name in AGENTS[:2]),  # which the others see
+        *(pytest.param(name, marks=pytest.mark.xdist_group("other worlds")) for name in AGENTS[2:]),
+    ],
+)
 def test_a_classifier_cannot_tell_a_placebo_from_the_truth_in_many_worlds(name: str) -> None:
     worlds = [world(number, 60, name) for number in range(2 * MANY)]
     for guess in (by_words, by_structure):

@@ -22,6 +22,8 @@ from tradearena.store.schema import EPISODE_TABLES, TABLES
 from tradearena.store.signature import Signer
 from tradearena.testing import ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 MODES = ("true", "hidden", "placebo", "false-audit:alarm", "false-audit:all-clear", "false-audit:inverted")
 
 

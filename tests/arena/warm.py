@@ -19,6 +19,7 @@ from tradearena.cli import main
 if sys.argv[1] == "litellm":
     from tradearena.agents import gateway
     gateway.load()
+    import openai.resources  # which a first request would load
 print("ready", flush=True)
 for line in sys.stdin:
     before, arguments, out = json.loads(line)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import duckdb
 import pytest
+
+pytestmark = pytest.mark.xdist_group("compared")  # of which one file is made
 
 ROW = {
     "agent", "metric", "family", "contrast", "treatment", "control", "difference", "ci", "p", "p_adjusted", "tests",
@@ -26,12 +29,27 @@ def compared(arena, bars):
     return run
 
 
+@pytest.fixture(scope="module")
+def made():
+    """What was answered, and the file, once all modes of both organisms were compared with two seeds."""
+    return {}
+
+
+@pytest.fixture
+def whole(compared, made):
+    """All modes of both organisms with two seeds, on record as x.duckdb: what was answered."""
+    if not made:
+        made |= {"answer": compared("--json", "--seeds", 2), "file": Path("x.duckdb").read_bytes()}
+    Path("x.duckdb").write_bytes(made["file"])
+    return made["answer"].json
+
+
 def by(contrasts, agent, metric):
     return {row["contrast"]: row for row in contrasts if (row["agent"], row["metric"]) == (agent, metric)}
 
 
-def test_contrasts_have_their_n_their_interval_and_their_family(compared):
-    found = compared("--json", "--seeds", 2).json
+def test_contrasts_have_their_n_their_interval_and_their_family(whole):
+    found = whole
     rows = found["contrasts"]
     assert all(set(row) == ROW for row in rows)
     assert {row["metric"] for row in rows if row["family"] == "primary"} == PRIMARY
@@ -54,6 +72,7 @@ def test_contrasts_have_their_n_their_interval_and_their_family(compared):
     assert all(set(each) >= {"agent", "more", "less", "metric", "clear"} for each in found["disagreements"])
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_table_says_it_and_words_say_each_in_a_sentence(compared):
     answer = compared("-f", "true", "-f", "hidden", "-f", "placebo")
     assert answer.code == 0
@@ -108,8 +127,8 @@ def test_with_no_options_the_whole_dataset_is_cut_into_windows(arena, bars):
 # ---------------------------------------------------------------------- files on record
 
 
-def test_files_on_record_say_the_same(arena, compared):
-    live = compared("--json").json
+def test_files_on_record_say_the_same(arena, whole):
+    live = whole
     found = arena("compare", "x.duckdb", "--json").json
     assert found["contrasts"] == live["contrasts"]
     assert found["experiments"] == ["x.duckdb"]

@@ -22,6 +22,8 @@ from tradearena.store.fields import FRAMES, columns_of
 from tradearena.store.files import experiments
 from tradearena.testing import Answer, ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 FLAGS = ("--parquet", "p", "--csv", "c", "--jsonl", "s.jsonl", "--otel", "o.jsonl", "--sft", "t.jsonl")
 
 

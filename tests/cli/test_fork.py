@@ -118,6 +118,7 @@ def test_a_card_that_is_another_one_here_is_said_to_be(arena, bars, tmp_path):
     assert "the card mine here is not the one on record: the fork decides by the one here" in answer.err
 
 
+@pytest.mark.xdist_group("litellm")
 def test_the_shared_steps_of_a_model_cost_nothing(arena, bars, desk):
     with ChatServer(asks) as server:
         first = arena("run", "--agent", desk(server), "--data", bars, "--steps", 4, "--json", "--out", "x.duckdb")

@@ -19,6 +19,8 @@ from tradearena.store import writer
 from tradearena.store.reader import Reader
 from tradearena.testing import ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 OUT = Path("folder") / "mine.duckdb"
 STEPS, EPISODES = 6, 4
 

@@ -14,6 +14,8 @@ from tradearena.store.reader import Reader
 from tradearena.store.seal import seal_of
 from tradearena.testing import Answer, ChatServer, Messages, chance, sequence
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):

@@ -12,6 +12,8 @@ from team import asks, rows
 
 from tradearena.testing import Answer, ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 # ---------------------------------------------------------------------- prices
 
 

@@ -14,6 +14,8 @@ from tradearena.store.schema import ENGINE
 from tradearena.store.signature import fingerprint
 from tradearena.testing import ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 AUTHOR, OTHER = (Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (3, 4))
 NAME, STRANGER = (fingerprint(key.public_key().public_bytes_raw()) for key in (AUTHOR, OTHER))
 WORDS = "correct horse battery"

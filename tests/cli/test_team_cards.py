@@ -9,6 +9,8 @@ from team import asks
 
 from tradearena.testing import Answer, ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 
 def test_a_dry_run_counts_everybody(arena, bars, desk):
     with ChatServer(asks) as server:

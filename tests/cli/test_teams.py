@@ -17,6 +17,8 @@ from tradearena.store.reader import Reader
 from tradearena.store.seal import seal_of
 from tradearena.testing import Answer, ChatServer
 
+pytestmark = pytest.mark.xdist_group("litellm")  # which takes seconds to be imported: in one worker
+
 
 def test_every_exchange_of_a_team_is_a_row_and_every_request_belongs_to_one(arena, bars, desk):
     with ChatServer(asks) as server:

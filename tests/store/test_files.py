@@ -383,3 +383,46 @@ def test_any_question_has_its_answer(copy, query, columns, rows):
 def test_a_question_that_is_none_is_refused_in_duckdbs_words(copy, query):
     with pytest.raises(StoreError, match=r"mine\.duckdb: the query failed: \w+ Error: "):
         answer(copy, query)
+
+
+# ---------------------------------------------------------------------- one database, several times
+
+
+def test_a_file_that_took_the_place_of_another_is_read_as_it_is(copy, tmp_path, steps_of, write):
+    with Reader(copy) as reader:
+        before = reader.recorded("e1").hashes
+    write(tmp_path / "other.duckdb", steps_of(4))
+    os.replace(tmp_path / "other.duckdb", copy)
+    with Reader(copy) as reader:
+        assert reader.recorded("e1").hashes != before
+
+
+def test_what_a_query_left_behind_is_not_there_for_the_next_reader(copy):
+    with Reader(copy) as reader:
+        reader.query("CREATE TABLE memory.main.left_behind AS SELECT 1 AS one")
+        assert reader.query("FROM left_behind")[1] == [(1,)]
+    with Reader(copy) as reader, pytest.raises(StoreError, match="left_behind"):
+        reader.query("FROM memory.main.left_behind")
+
+
+def test_two_readers_of_one_file_stay_out_of_each_others_way(copy):
+    with Reader(copy) as first:
+        first.panel()
+    with Reader(copy) as first:
+        with pytest.raises(ValueError, match="mine"), Reader(copy):
+            raise ValueError("mine")
+        assert len(first.recorded("e1").hashes) == 8
+    read_all(copy)
+
+
+def test_a_process_that_was_forked_reads_as_well(copy):
+    """The threads of a database stay behind: whoever used it would wait for ever."""
+    code = (
+        "import os, sys, pathlib\nfrom tradearena.store.reader import Reader\n"
+        "def steps():\n    with Reader(pathlib.Path(sys.argv[1])) as reader:\n"
+        "        return len(reader.trajectory('e1').decided)\n"
+        "assert steps() == 8\nchild = os.fork()\nif not child:\n    os._exit(steps())\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8\n"
+    )
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code, str(copy)], env=paths, timeout=60, check=False).returncode == 0

@@ -25,6 +25,8 @@ from tradearena.store.schema import EPISODE_TABLES
 from tradearena.store.views import SAID
 from tradearena.store.writer import Writer
 
+pytestmark = pytest.mark.xdist_group("frames")  # whose file is made once
+
 DTYPES = {
     "VARCHAR": "str", "HEX": "str", "BIGINT": "int64", "DOUBLE": "float64", "BOOLEAN": "bool", "JSON": "object",
     "TIMESTAMP": "datetime64[us, UTC]",

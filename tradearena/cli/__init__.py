@@ -15,7 +15,7 @@ import typer
 from typer.main import get_command
 
 from tradearena import __version__
-from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run
+from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run, signatures
 from tradearena.cli.terminal import say
 from tradearena.errors import TradeArenaError
 
@@ -31,6 +31,7 @@ app.command("compare")(compare.compare)
 app.command("replay")(replay.replay)
 app.command("fork")(fork.fork)
 app.command("leaderboard")(leaderboard.leaderboard)
+app.command("signatures")(signatures.signatures)
 app.command("list")(files.list_files)
 app.command("show")(files.show)
 app.command("sql")(files.sql)

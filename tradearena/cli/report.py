@@ -314,6 +314,12 @@ def wrapped(text: str) -> str:
     return textwrap.fill(text, console.width, break_on_hyphens=False) if _bounded(console) else text
 
 
+def room() -> int | None:
+    """Characters of a line; None where there is no width to keep to."""
+    console = Console()
+    return console.width if _bounded(console) else None
+
+
 def _bounded(console: Console) -> bool:
     """Is there a width to keep to?"""
     return console.is_terminal or "COLUMNS" in os.environ

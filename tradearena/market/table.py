@@ -39,7 +39,7 @@ def opened(path: Path) -> Iterator[Table]:
     Raises:
         DataError: neither CSV nor Parquet, not readable, or not a table.
     """
-    with _database(os.getpid()).cursor() as con:  # what it loads is its own
+    with _database().cursor() as con:  # what it loads is its own
         try:
             yield Table(con, path)
         except (duckdb.Error, OSError, UnicodeDecodeError) as error:
@@ -47,10 +47,13 @@ def opened(path: Path) -> Iterator[Table]:
 
 
 @cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
+def _database() -> duckdb.DuckDBPyConnection:
     """One for all files that a process reads: to make it takes 13 ms."""
-    del process  # a child of this one makes its own
     return duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})  # a file may be written anew
+
+
+if hasattr(os, "register_at_fork"):  # a child makes its own
+    os.register_at_fork(before=_database.cache_clear)
 
 
 class Table:

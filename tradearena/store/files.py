@@ -155,12 +155,15 @@ def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
         return _attached(copy, path)
 
 
-_Key: TypeAlias = tuple[int, Path]
-"""Process and file: the threads of a database are not there after a fork."""
+_Key: TypeAlias = tuple[Path, int | None]
+"""The file, and how many threads there are."""
 
 _roots = WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[_Key, duckdb.DuckDBPyConnection]]()
 _spare: dict[_Key, duckdb.DuckDBPyConnection] = {}
 """At most one database that nobody uses."""
+
+if hasattr(os, "register_at_fork"):  # whose threads a child would not have, and wait for
+    os.register_at_fork(before=_spare.clear)
 
 
 def aside(path: Path) -> Path:
@@ -168,22 +171,23 @@ def aside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def confined(path: Path) -> duckdb.DuckDBPyConnection:
+def confined(path: Path, threads: int | None = None) -> duckdb.DuckDBPyConnection:
     """A connection of its own to a database in memory that may attach this file and the one `aside`, as `file`, and can
-    touch nothing beside them and their logs.
+    touch nothing beside them and their logs. It works in as many threads as there are cores, unless it is told in how
+    many.
 
     Attaching a file for a commit and detaching it again costs 4 ms; opening it as a database of its own, 24 ms. To make
     the database costs 15 ms: whoever is done with it lets go of it for the next who opens the same file.
     """
-    key = os.getpid(), path.absolute()
-    root = _spare.pop(key, None) or _database([path, aside(path)])
+    key = path.absolute(), threads
+    root = _spare.pop(key, None) or _database([path, aside(path)], threads)
     db = root.cursor()
     _roots[db] = key, root
     return db
 
 
 def let_go(db: duckdb.DuckDBPyConnection) -> None:
-    """Close what `confined` made, with all that its user defined, and let go of the file."""
+    """Close what `confined` made, with all temporary views, and let go of the file."""
     if held := _roots.pop(db, None):
         key, root = held
         db.close()
@@ -197,14 +201,15 @@ def let_go(db: duckdb.DuckDBPyConnection) -> None:
 
 
 def break_off(db: duckdb.DuckDBPyConnection) -> None:
-    """Close what `confined` made, and its database: after a failure DuckDB may not let go of the file otherwise."""
+    """Close what `confined` made, and its database, which nobody else may use: it failed, and DuckDB may not let go of
+    the file otherwise, or a user may have left something in it."""
     if held := _roots.pop(db, None):
         db.close()
         held[1].close()
 
 
-def _database(paths: list[Path]) -> duckdb.DuckDBPyConnection:
-    db = duckdb.connect()
+def _database(paths: list[Path], threads: int | None) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect(config={} if threads is None else {"threads": threads})
     listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ("", *_LOGS))
     db.execute(f"SET allowed_paths = [{listed}]")
     for setting, value in _HARDENED.items():

@@ -40,6 +40,7 @@ class Reader:
         self.path = path
         self._setup: Experiment | None = None
         self._panel: Panel | None = None
+        self._queried = False
         self.db = files.connect(path)
         try:
             self._check_tables()
@@ -61,7 +62,7 @@ class Reader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        files.let_go(self.db)
+        (files.break_off if self._queried else files.let_go)(self.db)  # a user may have left something in the database
         if isinstance(error, duckdb.Error):
             raise StoreError(files.explain(self.path, error)) from error
         if isinstance(error, json.JSONDecodeError):
@@ -216,6 +217,7 @@ class Reader:
         Raises:
             StoreError: DuckDB does not accept the query.
         """
+        self._queried = True
         for name, view in VIEWS.items():
             self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view}')
         try:

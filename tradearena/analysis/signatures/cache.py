@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,20 @@ TOGETHER = 1_024
 """Texts after which what was computed is put on file: what a run that is broken off loses."""
 
 
+@runtime_checkable
 class Dear(Probe, Protocol):
     """A probe whose vectors of a text depend on nothing but that, and on what its `identity` says: never on other texts
-    or on the path."""
+    or on the path. Where it computes in less than single precision it has a `near` of its own, in place of `NEAR`."""
 
     @property
     def identity(self) -> str: ...  # noqa: D102
+
+
+def cached(
+    probe: Probe, path: Path, *, fresh: bool = False, warn: Callable[[str], None] = lambda _sentence: None
+) -> Probe:
+    """The probe with its vectors in this file where they are dear, else the probe itself. See `Cached`."""
+    return Cached(probe, path, fresh=fresh, warn=warn) if isinstance(probe, Dear) else probe
 
 
 class Cached:
@@ -60,8 +68,8 @@ class Cached:
     ) -> None:
         """`fresh`: take nothing from the file, and put what is computed in the place of what is there."""
         self.probe, self.path, self._anew, self._warn, self._now = probe, path, fresh, warn, now
-        self._keeps = True
-        self.name, self.prompted = probe.name, probe.prompted
+        self._near, self._keeps = float(getattr(probe, "near", NEAR)), True
+        self.name, self.prompted, self.common = probe.name, probe.prompted, probe.common
 
     def embed(self, corpora: Sequence[Corpus], paths: Sequence[object]) -> list[Array | None]:
         """[K, d] for each trajectory.
@@ -92,7 +100,7 @@ class Cached:
             return {}
         tried = random.SystemRandom().sample(sorted(held), min(TRIED, len(held)))
         again = self._embedded([asked[key] for key in tried]) if tried else ()
-        differ = sum(not _same(held[key], row) for key, row in zip(tried, again, strict=True))
+        differ = sum(not _same(held[key], row, self._near) for key, row in zip(tried, again, strict=True))
         if held and not differ:
             return held
         said = f"{differ} of {len(tried)} that were tried differ" if held else "they cannot be read"
@@ -129,5 +137,5 @@ class Cached:
         return rows.astype(np.float32)
 
 
-def _same(kept: NDArray[np.float32], again: NDArray[np.float32]) -> bool:
-    return kept.shape == again.shape and bool(np.linalg.norm(kept - again) <= NEAR * np.linalg.norm(again))
+def _same(kept: NDArray[np.float32], again: NDArray[np.float32], near: float) -> bool:
+    return kept.shape == again.shape and bool(np.linalg.norm(kept - again) <= near * np.linalg.norm(again))

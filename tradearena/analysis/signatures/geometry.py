@@ -39,7 +39,7 @@ def effective_rank(vectors: Array, window: int) -> Array:
     neighbouring windows share all but one row of it, so each product is made once.
     """
     rows = unit(vectors)
-    return _over_windows(_grams(rows, window), lambda grams: _entropy_rank(grams) / min(window, rows.shape[1]))
+    return _over_windows(rows, window, lambda grams: _entropy_rank(grams) / min(window, rows.shape[1]))
 
 
 def participation(vectors: Array, window: int) -> Array:
@@ -51,7 +51,7 @@ def participation(vectors: Array, window: int) -> Array:
     rows = unit(vectors)
     centre = np.eye(window) - 1.0 / window
     bound = min(window - 1, rows.shape[1])
-    return _over_windows(_grams(rows, window), lambda grams: _ratio(centre @ grams @ centre) / bound)
+    return _over_windows(rows, window, lambda grams: _ratio(centre @ grams @ centre) / bound)
 
 
 def step_length(vectors: Array, window: int) -> Array:
@@ -113,10 +113,9 @@ def _grams(rows: Array, window: int) -> Array:
     return grams
 
 
-def _over_windows(grams: Array, value: Callable[[Array], Array]) -> Array:
+def _over_windows(rows: Array, window: int, value: Callable[[Array], Array]) -> Array:
     """[K] from the windows' matrices; NaN for a window that is not full, or in which a row is zero."""
-    window = grams.shape[1]
-    found = np.full(len(grams) + window - 1 if len(grams) else 0, np.nan)
+    grams, found = _grams(rows, window), np.full(len(rows), np.nan)
     spoken = (np.diagonal(grams, axis1=1, axis2=2) > 0.0).all(axis=1)
     ends = np.flatnonzero(spoken)
     for begin in range(0, len(ends), TOGETHER):

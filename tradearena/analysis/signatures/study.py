@@ -118,6 +118,24 @@ class Lead(NamedTuple):
     half: tuple[float, ...]
 
 
+class Anchored(NamedTuple):
+    """The anchors of one kind on one market path.
+
+    Attributes:
+        episodes: its trajectories; `depths` of each, the fall, as a fraction, that makes an anchor; `bars` of each, the
+            anchors.
+        independent: how many of all of them have windows with nothing in common.
+    """
+
+    group: str
+    kind: Kind
+    window: Window
+    episodes: tuple[str, ...]
+    depths: tuple[float, ...]
+    bars: tuple[tuple[int, ...], ...]
+    independent: int
+
+
 class _Path(NamedTuple):
     """One market path: its traces (places in the group), and where their decisions are on its clock."""
 
@@ -162,11 +180,19 @@ def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design
         n = sum(each.independent for each in drawn)
         for cloud, held in zip(seen, views, strict=True):
             if n < MINIMUM or not any(held):
-                said = "not enough" if any(held) else "no text" if cloud.view != "intent" else "nothing to see"
+                said = "not enough" if any(held) else _unseen(cloud, traces)
                 yield from _unsaid(group, cloud, kind, n, sum(bool(each.independent) for each in drawn), said, design)
                 continue
             values, leads, kept = _values(paths, drawn, held, cloud, design)
             yield from _rows(group, cloud, kind, n, [paths[i] for i in kept], values, leads, design)
+
+
+def _unseen(cloud: Cloud, traces: Sequence[Trace]) -> str:
+    """Why there are no vectors of any trace."""
+    if cloud.view == "intent":
+        return "nothing to see"
+    texts = (said.text for trace in traces for said in (trace.reflect if cloud.view == "reflect" else trace.plan))
+    return "nothing to fit on" if not cloud.common and any(texts) else "no text"
 
 
 def _seen(vectors: Array, trace: Trace, design: Design) -> Seen:
@@ -186,12 +212,7 @@ def _drawn(path: _Path, traces: Sequence[Trace], kind: Kind, design: Design, rng
     """The anchors of a path, observed first, then as they could have been."""
     w, steps = design.before, len(path.clock)
     circle = Circle(w, steps - 1, design.apart)
-    anchors = []
-    for trace, places in zip(traces, path.places, strict=True):
-        level = trace.nav if kind == "own" else trace.market
-        depth = design.depth if design.depth is not None else usual_depth(level)
-        own = onsets(level, depth, design.apart) if 0.0 < depth < 1.0 else []
-        anchors.append([int(places[a]) for a in own if w <= a < len(places)])
+    anchors = [own for own, _ in _observed(path, traces, kind, design)]
     moved = arrangements(anchors, circle, design.draws, rng)
     made = []
     for places, rows in zip(path.places, moved, strict=True):
@@ -199,6 +220,32 @@ def _drawn(path: _Path, traces: Sequence[Trace], kind: Kind, design: Design, rng
         back[places] = np.arange(len(places))
         made.append(back[rows])
     return _Drawn(made, independent([a for own in anchors for a in own], 2 * w))
+
+
+def _observed(path: _Path, traces: Sequence[Trace], kind: Kind, design: Design) -> Iterator[tuple[list[int], float]]:
+    """For each trace of a path its anchors, as steps of the path's clock, and the depth of a fall that makes one."""
+    for trace, places in zip(traces, path.places, strict=True):
+        level = trace.nav if kind == "own" else trace.market
+        depth = design.depth if design.depth is not None else usual_depth(level)
+        own = onsets(level, depth, design.apart) if 0.0 < depth < 1.0 else []
+        yield [int(places[a]) for a in own if design.before <= a < len(places)], depth
+
+
+def anchored(traces: Sequence[Trace], design: Design) -> Iterator[Anchored]:
+    """The anchors that `study` goes by: of each group and kind, path by path."""
+    for group in dict.fromkeys(trace.group for trace in traces):
+        own = [trace for trace in traces if trace.group == group]
+        paths = list(_paths(own))
+        for kind in KINDS:
+            for path in paths:
+                members = [own[i] for i in path.members]
+                found = list(_observed(path, members, kind, design))
+                yield Anchored(
+                    group, kind, path.window, tuple(trace.episode for trace in members),
+                    tuple(depth for _, depth in found),
+                    tuple(tuple(int(path.clock[a]) for a in places) for places, _ in found),
+                    independent([a for places, _ in found for a in places], 2 * design.before),
+                )  # fmt: skip
 
 
 def _values(
@@ -286,7 +333,7 @@ def _rows(
     lead = _lead(_mean(leads), profile_steps(design))
     for place, name in enumerate((*design.measures, *design.trained)):
         draws = means[: design.blockwise + 1 if name in BLOCKWISE else None, place]
-        value, null_mean, interval, p = tested(draws)
+        value, null_mean, interval, p = judged(draws)
         primary = name == PRIMARY
         yield Row(
             group, cloud.view, cloud.probe, kind, name, primary, value, null_mean, interval, p, None, n, len(paths),
@@ -296,7 +343,7 @@ def _rows(
         )  # fmt: skip
 
 
-def tested(draws: Array) -> tuple[float | None, float | None, tuple[float, float] | None, float | None]:
+def judged(draws: Array) -> tuple[float | None, float | None, tuple[float, float] | None, float | None]:
     """Value, mean of the null, interval and p of [B] draws, the observed one first.
 
     p is the share of all B, the observed one included, that are as far from their mean as it is. The interval holds

@@ -38,6 +38,7 @@ class TransformerProbe:
     """
 
     prompted = False
+    common = True
 
     def __init__(self, model: str, device: str | None = None) -> None:
         """`device` as torch names it; the first GPU where there is one, else the CPU.

@@ -119,7 +119,7 @@ def _watched(reader: Reader, row: EpisodeRow, walked: Trajectory, path: MarketPa
     policy = Policy.model_validate(setup.policy)
     labels, tight, known = _groups(reader, row.id, walked, policy.limits, path)
     had = coupling(walked.intent, walked.approved, labels, tight, known)
-    reference = reader.vectors("step", "reference", row.id)
+    (reference,) = reader.vectors("step", "reference", episode=row.id)
     risk = risks(panel, walked.decided.tolist(), walked.intent, reference, policy.reference.lookback)
     query = "SELECT coalesce(rationale, ''), effective_bets FROM step WHERE episode = ? ORDER BY t"
     texts, bets = zip(*reader.db.execute(query, [row.id]).fetchall(), strict=True)
