@@ -68,6 +68,9 @@ def test_each_control_keeps_what_it_says(trace):
     assert all(set(after) <= set(each) for after, each in zip(matched, before, strict=True))
     dealt = told(trace, "synonyms")
     assert bands(dealt) == bands(before)
+    anew = told(trace, "redrawn")
+    assert [len(each) for each in anew] == [len(each) for each in before]
+    assert bands(anew)[1] == bands(before)[1]
     renamed = told(trace, "renamed")
     names = {(one, other) for a, b in zip(before, renamed, strict=True) for one, other in zip(a, b, strict=True)}
     assert len(names) == len(dict(names)) == len({other for _, other in names})
@@ -87,6 +90,7 @@ def test_each_control_destroys_what_it_says():
     assert shared(before) > 0.9
     assert shared(told(trace, "renamed")) == pytest.approx(shared(before))
     assert shared(told(trace, "synonyms")) < 0.75
+    assert shared(told(trace, "redrawn")) < 0.75
     assert told(trace, "shuffled-words") != before
     assert [len(each) for each in before] != [len(each) for each in told(trace, "length-matched")]
     mixed = [each[0][1] for each in told(trace, "shuffled-steps")]

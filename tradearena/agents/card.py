@@ -21,7 +21,7 @@ from tradearena.agents.asking import Analyst, Asking, asked_in, asked_of, parame
 from tradearena.agents.callables import import_callable
 from tradearena.agents.causal import Causal, opened
 from tradearena.agents.checkpoint import located
-from tradearena.agents.classical import RULES, ClassicalAgent
+from tradearena.agents.classical import RULES, ClassicalAgent, Rule
 from tradearena.agents.conversation import Speaker
 from tradearena.agents.format import FORMS, Mode, schema_of
 from tradearena.agents.gateway import quoted
@@ -170,25 +170,31 @@ def open_agent(
     if card.kind in VOICES:  # unless the card says otherwise
         heard = {flag: True for flag in ("reads_feedback", "sampled") if flag not in card.model_fields_set}
         card = card.model_copy(update=heard)
-        card = card if output in (None, card.prompt.mode) else _in_form(card, output, path)
+        card = card if output is None else in_form(card, output)
     if card.kind == "llm" and model is not None:
         card = card.model_copy(update={"parameters": {**card.parameters, "model": model}})
     if card.kind in VOICES:
         return _talker(card, path, text, home)
     rule = cards.fit(RULES[card.kind], card.parameters, path=path, text=text, under=("parameters",))
-    return Candidate(card, rule.needs, None, lambda seat: ClassicalAgent(rule, seat), settings=rule.model_dump())
+    return _classical(card, rule)
 
 
-def _in_form(card: AgentCard, output: Mode | None, path: Path) -> AgentCard:
-    """The card of the agent that answers in another form than its own. Without a word there are none of its own to be
-    shown, and none on single symbols."""
+def in_form(card: AgentCard, output: Mode) -> AgentCard:
+    """The card of the agent that answers in this form, and not in its own. Without a word there are none of its own to
+    be shown, and none on single symbols.
+
+    Raises:
+        UsageError: it has tools or a team, whose words it would read.
+    """
+    if output == card.prompt.mode:
+        return card
     unsaid = {"notes": False, "reflection": False} if output == "weights-only" else {}
     asking = {**card.prompt.model_dump(), "mode": output, **unsaid}
     try:
         return AgentCard.model_validate({**card.model_dump(), "name": f"{card.name}+{output}", "prompt": asking})
     except ValidationError as error:
         said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        raise UsageError(f"--output {output}: {path}: {said}") from None
+        raise UsageError(f"--output {output}: {card.name}: {said}") from None
 
 
 def _talker(card: AgentCard, path: Path, text: str, home: Path | None) -> Candidate:
@@ -283,6 +289,22 @@ def _local(card: AgentCard, parameters: Local, instructions: Template, source: s
 def resembling(card: AgentCard) -> Candidate | None:
     """The organism of a card, whose instructions are not at hand: it does not read them. None for any other agent."""
     return _organism(card, Organism.model_validate(card.parameters), Template("")) if card.kind == "organism" else None
+
+
+def scripted(card: AgentCard) -> Candidate | None:
+    """The organism or the classical agent of a card, which can be asked again at any time and at no cost; None for any
+    other. Nothing but the parameters of the card is looked at.
+
+    Raises:
+        ValueError: these are none of its kind.
+    """
+    if card.kind in RULES:
+        return _classical(card, RULES[card.kind].model_validate(card.parameters))
+    return resembling(card)
+
+
+def _classical(card: AgentCard, rule: Rule) -> Candidate:
+    return Candidate(card, rule.needs, None, lambda seat: ClassicalAgent(rule, seat), settings=rule.model_dump())
 
 
 def _member(

@@ -10,7 +10,7 @@ from typing import cast
 from threadpoolctl import threadpool_limits
 
 from tradearena.agents.agent import Seat
-from tradearena.agents.card import AgentCard, Candidate, resembling
+from tradearena.agents.card import AgentCard, Candidate, scripted
 from tradearena.arena.donors import at_once
 from tradearena.arena.episode import play
 from tradearena.arena.setting import Hearing, setting_of
@@ -58,7 +58,7 @@ class Market:
         hearing = Hearing(mode, self.wording, seed, card)
         setting = setting_of(self.panel, self.policy, span, hearing, reference=self.reference, halt=halt)
         tally = Tally(self.panel, self.policy.execution.initial_cash)
-        who = cast(Candidate, resembling(card))
+        who = cast(Candidate, scripted(card))
         seat = Seat(seed, lambda t: self.reference.at(t).weights, self.policy.limits, symbols=self.panel.symbols)
         with threadpool_limits(limits=1, user_api="blas"):
             at_once(play(who.seat(seat), setting, tally))

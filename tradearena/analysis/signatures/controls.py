@@ -8,13 +8,15 @@ other texts goes out. All but the texts stays: weights, NAV, the market.
 | `length-matched` | each text's own words, at their frequencies in it | its length: all have the median's |
 | `renamed` | which words of a trajectory are the same, and about how frequent | which words they are |
 | `synonyms` | length, how many words of each band of frequency a text has, how often a word is in all | which of them |
+| `redrawn` | length, how often a word is in all texts | which words go together, and when |
 | `shuffled-steps` | the texts | when each was said |
 
 All but the last are of words, so that what they leave of a statistic they leave beside `words-only`. A band are words
 that a trajectory has between 2^b and 2^(b + 1) - 1 times. `renamed` puts one word of the band for another throughout;
 whatever counts words and cannot read sees no difference. `synonyms` deals the occurrences of a band to its places
 anew, as if each word had been replaced by any other that is about as usual: a text keeps its share of usual and rare
-words, not its topic, nor what it shares with the text before. No thesaurus is asked: the meaning is lost with both.
+words, not its topic, nor what it shares with the text before; a contraction onto a few stock phrases, which are the
+usual words, stays. `redrawn` is the same with all words in one band. No thesaurus is asked: the meaning is lost.
 """
 
 from __future__ import annotations
@@ -86,7 +88,16 @@ def renamed(found: Worded, dice: Dice) -> Worded:
 
 def synonyms(found: Worded, dice: Dice) -> Worded:
     """The occurrences of each band, dealt to its places anew."""
-    place = {word: number for number, band in enumerate(_bands(found)) for word in band}
+    return _dealt(found, {word: number for number, band in enumerate(_bands(found)) for word in band}, dice)
+
+
+def redrawn(found: Worded, dice: Dice) -> Worded:
+    """All occurrences of all words, dealt to all places anew."""
+    return _dealt(found, {word: 0 for each in found for word in each}, dice)
+
+
+def _dealt(found: Worded, place: dict[str, int], dice: Dice) -> Worded:
+    """The occurrences of words that have the same number, dealt to their places anew."""
     dealt: dict[int, list[str]] = {}
     for each in found:
         for word in each:
@@ -114,5 +125,6 @@ CONTROLS: dict[str, Callable[[Sequence[str], Dice], list[str]]] = {
     "length-matched": of_words(length_matched),
     "renamed": of_words(renamed),
     "synonyms": of_words(synonyms),
+    "redrawn": of_words(redrawn),
     "shuffled-steps": shuffled_steps,
 }

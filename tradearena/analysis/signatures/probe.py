@@ -46,7 +46,7 @@ class Probe(Protocol):
         ...
 
 
-PROBES = ("hash[SIZE]", "lsa[SIZE]", "transformer:MODEL", "hidden:PATH[@LAYER][:mean|last]")
+PROBES = ("hash[SIZE]", "lsa[SIZE]", "lexical", "transformer:MODEL", "hidden:PATH[@LAYER][:mean|last]")
 """The names of probes. SIZE is a dimension, 256 and 32 where none is stated; MODEL a folder, or a name on the hub."""
 
 SIZES = range(2, 65_537)
@@ -59,6 +59,10 @@ def probe_of(name: str) -> Probe:
     Raises:
         UsageError: there is no such probe, or what it takes is not there: a library, a model.
     """
+    if name == "lexical":
+        from tradearena.analysis.signatures.lexical import LexicalProbe
+
+        return LexicalProbe()
     kind, _, model = name.partition(":")
     if model and kind == "transformer":
         from tradearena.analysis.signatures.transformer import TransformerProbe
