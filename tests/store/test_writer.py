@@ -64,8 +64,8 @@ def test_a_file_holds_the_tables_and_views_of_the_schema_and_says_which_version_
         )
     assert tables == {*TABLES, "migration"}
     assert views == set(VIEWS)
-    assert versions == [(1, "create", int(NOW.timestamp()))]
-    assert len(MIGRATIONS) == 1
+    assert versions == [(1, "create", int(NOW.timestamp())), (2, "clips", int(NOW.timestamp()))]
+    assert len(MIGRATIONS) == 2
     assert {types[name] for name in ("intent", "approved", "reference", "shares")} == {f"DOUBLE[{len(SYMBOLS)}]"}
     assert set(KEYS) < set(TABLES)
 

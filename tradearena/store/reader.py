@@ -17,18 +17,19 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import TABLES
+from tradearena.store.schema import KEYS, LATER, TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
 from tradearena.store.views import VIEWS
 from tradearena.values import Decision, Exchange, Note, Trajectory
 
-_ALL = " UNION ALL ".join(f"(FROM pragma_storage_info('file.main.{table}') LIMIT 0)" for table in TABLES)
+_ANY = "(FROM pragma_storage_info('file.main.{}') LIMIT 0)"
 _TIMES = {"created_at", "started_at", "finished_at"}
 
 
 class Reader:
-    """One experiment file, open for reading. Use as a context manager.
+    """One experiment file, open for reading. Use as a context manager. `lacks` are the tables that it has not, being of
+    an earlier schema.
 
     Raises:
         StoreError: the file cannot be opened or read, or is no experiment of ours.
@@ -40,11 +41,12 @@ class Reader:
         self._panel: Panel | None = None
         self.db = files.connect(path)
         try:
-            self._check_tables()
+            self.lacks = self._missing()
             if self._running():  # whoever reads for long would keep the run from its commits
                 self.db = files.set_aside(path, self.db)
             for table in TABLES:
-                self.db.execute(f'CREATE TEMP VIEW "{table}" AS FROM file.main."{table}"')
+                rows = self._nothing(table) if table in self.lacks else f'FROM file.main."{table}"'
+                self.db.execute(f'CREATE TEMP VIEW "{table}" AS {rows}')
         except BaseException:
             self.db.close()
             raise
@@ -61,12 +63,31 @@ class Reader:
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
 
-    def _check_tables(self) -> None:
-        """Are they all there? Their names mean what they mean whatever else the file holds."""
-        try:  # which a view is not; to list all tables there are costs 8 ms
-            self.db.execute(_ALL)
+    def _missing(self) -> list[str]:
+        """The tables that a file of an earlier schema lacks, after making sure that the others are there. Their names
+        mean what they mean whatever else the file holds."""
+        if self._there(*TABLES):
+            return []
+        if not self._there(*(table for table in TABLES if table not in LATER)):
+            raise self._foreign()
+        return [table for table in LATER if not self._there(table)]
+
+    def _there(self, *tables: str) -> bool:
+        """Are these tables? A view is none; to list all tables there are costs 8 ms."""
+        try:
+            self.db.execute(" UNION ALL ".join(_ANY.format(table) for table in tables))
         except duckdb.CatalogException:
+            return False
+        return True
+
+    def _nothing(self, table: str) -> str:
+        """No row of a table that is not there."""
+        try:
+            ((n,),) = self.db.execute("SELECT len(symbols) FROM file.main.experiment").fetchall()
+        except (duckdb.Error, ValueError):
             raise self._foreign() from None
+        kinds = ((column.name, column.type.replace("[n]", f"[{n or 1}]")) for column in TABLES[table])
+        return f"SELECT {', '.join(f'NULL::{kind} AS {chr(34)}{name}{chr(34)}' for name, kind in kinds)} WHERE false"
 
     def _running(self) -> bool:
         """Is an episode being written, or was it when its run was killed?"""
@@ -198,7 +219,7 @@ class Reader:
         """[rows, N] of a vector column, in order."""
         where, values = ("WHERE episode = ?", [episode]) if episode is not None else ("", [])
         n = len(self.experiment().symbols)
-        inner = f'SELECT "{column}" FROM "{table}" {where} ORDER BY t'
+        inner = f'SELECT "{column}" FROM "{table}" {where} ORDER BY {KEYS[table]}'
         flat = self.db.execute(f'SELECT unnest("{column}") AS v FROM ({inner})', values).fetchnumpy()["v"]
         return np.asarray(flat).reshape(-1, n)
 

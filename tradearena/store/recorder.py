@@ -14,7 +14,7 @@ from tradearena.store.chain import GENESIS, closing_link, digests, next_link
 from tradearena.store.columns import Values
 from tradearena.store.rows import Recorded
 from tradearena.store.seal import Seal
-from tradearena.values import Call, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
+from tradearena.values import Call, Clip, Decision, Exchange, Exposures, Fill, Mark, RiskReport, Step
 
 if TYPE_CHECKING:
     from tradearena.store.steps import Held
@@ -28,10 +28,11 @@ MOST = 2_000
 
 
 class Kept(NamedTuple):
-    """A step that waits, and its link."""
+    """A step that waits, its link, and what each rule took."""
 
     step: Step
     link: bytes
+    trail: tuple[Clip, ...]
 
 
 class Recorder:
@@ -73,6 +74,7 @@ class Recorder:
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
         """
+        trail = step.report.trail  # which the file of a trunk may lack
         if self.steps < len(self.prefix):
             step = self.prefix[self.steps].step
         exchanges = step.decision.exchanges
@@ -84,7 +86,7 @@ class Recorder:
             for exchange, its in list(zip(exchanges, said, strict=True))[self._spoken :]:
                 self._say(step.t, exchange, its)
             self._asked = self._spoken = 0
-            self._waiting.append(Kept(step, self._link))
+            self._waiting.append(Kept(step, self._link, trail))
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
             self.kept()
@@ -144,6 +146,7 @@ class Recorder:
         parts = {
             "step": _steps(steps),
             "finding": _findings(steps),
+            "clip": _clips(steps),
             "cluster": _clusters(steps),
             "exchange": _named(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), exchanges),
             "call": _named(("t", "seq", "exchange", *Call._fields), calls),
@@ -154,7 +157,7 @@ class Recorder:
 
 
 def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    steps = [step for step, _ in kept]
+    steps = [step for step, *_ in kept]
     decisions = [step.decision for step in steps]
     reports = [step.report for step in steps]
     columns: dict[str, Values] = {
@@ -173,14 +176,20 @@ def _steps(kept: list[Kept]) -> tuple[dict[str, Values], int]:
         "short": [step.short for step in steps],
         **{name: [getattr(report.exposures, name) for report in reports] for name in Exposures._fields},
         "latency": [step.latency for step in steps],
-        "hash": [link for _, link in kept],
+        "hash": [each.link for each in kept],
     }
     return columns, len(steps)
 
 
 def _findings(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    rows = [(step.t, seq, *finding) for step, _ in kept for seq, finding in enumerate(step.report.findings)]
+    rows = [(step.t, seq, *finding) for step, *_ in kept for seq, finding in enumerate(step.report.findings)]
     return _named(("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity"), rows)
+
+
+def _clips(kept: list[Kept]) -> tuple[dict[str, Values], int]:
+    return _named(
+        ("t", "seq", *Clip._fields), [(each.step.t, seq, *clip) for each in kept for seq, clip in enumerate(each.trail)]
+    )
 
 
 def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[dict[str, Values], int]:
@@ -189,7 +198,7 @@ def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> tuple[dic
 
 
 def _clusters(kept: list[Kept]) -> tuple[dict[str, Values], int]:
-    changed = [(step.t, step.clusters) for step, _ in kept if step.clusters is not None]
+    changed = [(step.t, step.clusters) for step, *_ in kept if step.clusters is not None]
     return {"t": [t for t, _ in changed], "labels": [labels for _, labels in changed]}, len(changed)
 
 

@@ -134,6 +134,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("limit", "DOUBLE", ""),
         Column("severity", "VARCHAR", "flag (changed nothing), minor, major or critical"),
     ),
+    "clip": (
+        _EPISODE,
+        _BAR,
+        Column("seq", "INTEGER", "order in which the rules worked"),
+        Column("rule", "VARCHAR", ""),
+        Column("moved", "DOUBLE[n]", "what it took from the weights: those after it less those before"),
+    ),
     "fill": (
         _EPISODE,
         Column("t", "INTEGER", "bar at whose open it happened"),
@@ -201,23 +208,40 @@ TABLES: dict[str, tuple[Column, ...]] = {
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
-EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "exchange", "call")
+EPISODE_TABLES = ("step", "mark", "finding", "clip", "fill", "cluster", "exchange", "call")
+
+LATER = ("clip",)
+"""Tables that files of an earlier schema lack: to whoever reads these, they are there and empty."""
 
 KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {
     "fill": "t, symbol",
-    **dict.fromkeys(("finding", "exchange", "call"), "t, seq"),
+    **dict.fromkeys(("finding", "clip", "exchange", "call"), "t, seq"),
 }
 """Order of a table's rows."""
 
 
 def _create(db: duckdb.DuckDBPyConnection, n: int) -> None:
     """1: the tables of the first release."""
-    for table, columns in TABLES.items():
-        db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in columns)})')
+    for table in TABLES:
+        if table not in LATER:
+            _add(db, n, table)
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create,)
+def _clips(db: duckdb.DuckDBPyConnection, n: int) -> None:
+    """2: what each rule took, of episodes that begin from then on."""
+    _add(db, n, "clip")
+
+
+def _add(db: duckdb.DuckDBPyConnection, n: int, table: str) -> None:
+    db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in TABLES[table])})')
+
+
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _clips)
 """In order, each applied once and noted in the table `migration`."""
+
+
+CLIPS = MIGRATIONS.index(_clips) + 1
+"""Version of the schema from which on what each rule took is on record."""
 
 
 def migrate(db: duckdb.DuckDBPyConnection, n: int, applied_at: str) -> None:

@@ -87,6 +87,15 @@ class Writer:
                 self._setup = setup_of(db, bars)
             db.execute("CHECKPOINT")
 
+    def update(self, now: datetime) -> None:
+        """Bring a file that an earlier version began up to the schema of this one."""
+        with self._attached() as db:
+            self._failed = True
+            with _transaction(db):
+                ((n,),) = db.execute("SELECT len(symbols) FROM experiment").fetchall()
+                migrate(db, n, now.isoformat())
+            self._fold(db)
+
     def begin_episode(self, row: dict[str, Any], recorder: Recorder, *, at_once: bool = True) -> None:
         """Add an episode, or set a resumed one running again: at once, or with the next commit."""
         self._recorders[row["id"]] = recorder
