@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 from strategies import panel_of
 
@@ -26,6 +27,9 @@ from tradearena.panel import Array, Panel
 from tradearena.policy import Execution, Limits, Policy, Reference
 from tradearena.portfolio.reference import RollingMarkowitz
 from tradearena.store.chain import GENESIS, closing_link, digests, next_link
+from tradearena.store.reader import Reader
+from tradearena.store.schema import LATER
+from tradearena.store.seal import seal_of
 from tradearena.values import (
     Account,
     Call,
@@ -257,3 +261,18 @@ def plan(
 def warm(candidate: Candidate, bars: int) -> Candidate:
     """A candidate that wants to see so many bars."""
     return replace(candidate, warmup=bars)
+
+
+def first_schema(path: Path) -> None:
+    """Make a file what the first version of the schema had made of it."""
+    with duckdb.connect(str(path)) as db:
+        for name, *_ in db.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+            db.execute(f'DROP VIEW "{name}"')
+        for table in LATER:
+            db.execute(f'DROP TABLE "{table}"')
+        db.execute("DELETE FROM migration WHERE version > 1")
+        db.execute("UPDATE episode SET manifest = json_merge_patch(manifest, '{\"schema\": null}')")
+    with Reader(path) as reader:
+        seals = [(seal_of(reader.db, row.id), row.id) for row in reader.episodes()]
+    with duckdb.connect(str(path)) as db:
+        db.executemany("UPDATE episode SET seal = ? WHERE id = ?", seals)

@@ -291,7 +291,7 @@ class RiskReport:
     approved [N], the findings, the exposures of what was approved, and the trail from the one to the other.
 
     The trail holds what each rule took, in the order they worked, a rule once: intent plus all of it is what was
-    approved, up to rounding. It is not on file: a report that was read from one has none.
+    approved, up to rounding. A report that was read from a file of an earlier version has none.
     """
 
     intent: Array

@@ -78,6 +78,8 @@ ABOUT = {
     "step": "One row per decision: what was seen, said, wished for and approved at the close of bar `t`.",
     "mark": "One row per bar of an episode, decided or not: the account and the paper books at the close.",
     "finding": "One row per rule that spoke at a step.",
+    "clip": "One row per rule that took something from the weights of a step: those wished for and all of these are "
+    "those approved. Of an episode that schema 1 began there is none.",
     "fill": "One row per symbol and open at which something was due. The view `fills` has names for numbers.",
     "cluster": "Coupled clusters: one row whenever they changed.",
     "exchange": "One row per reply of who is asked in words: of analysts before the agent, and of each round of tools.",
@@ -94,6 +96,11 @@ ABOUT = {
     "weights": "One row per step and symbol. `executed` is the weight held at the close.",
     "fills": "The table `fill` with the symbol's name and the cause in words.",
     "bar": "One row per bar time and symbol.",
+    "clips": "The table `clip` with one row per symbol.",
+    "books": "What each symbol earned at each bar in the frictionless books between wish and approval, one after each "
+    "rule that took something, in money: `place` 0 holds the intent, the last what was approved.",
+    "attribution": "The same by decision and part, the rules one by one: `part` is `intent`, `risk: RULE`, `execution` "
+    "or a cost, `place` their order. Where no rule is on record all of them are in `risk`.",
     "waterfall": "What each symbol earned at each bar, in money, from what was wished to what was had "
     "([waterfall](waterfall.md)); `decided` is the bar of the decision in force.",
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stage import TIGHT, asked, dataset, walk
+from stage import TIGHT, asked, dataset, first_schema, walk
 from strategies import few
 
 from tradearena.agents.card import open_agent
@@ -63,6 +63,7 @@ def checked(path: Path) -> Waterfall:
             "SELECT decided, symbol, sum(intent), sum(risk), sum(execution), sum(commission), sum(spread), "
             "sum(impact), sum(borrow), sum(executed) FROM waterfall GROUP BY ALL"
         )
+        _, parts = reader.query("SELECT decided, part, symbol, money FROM attribution ORDER BY decided, place")
     t, nav, intent, approved = np.array(marks).T
     ends = [*found.decided[1:], int(t[-1])]
     for money, begin, end in zip(found.money, found.decided, ends, strict=True):
@@ -78,12 +79,16 @@ def checked(path: Path) -> Waterfall:
     assert len(columns) == 10
     view = {(d, panel.symbols.index(symbol)): sums for d, symbol, *sums in rows}
     assert len(view) == found.money.shape[0] * found.money.shape[2]
-    if (intent > 0).all() and (approved > 0).all():
-        risk = [place for place, part in enumerate(found.parts) if part.startswith(RISK)]
-        rest = [found.parts.index(part) for part in ("execution", *PAID)]
-        for (d, i), sums in view.items():
-            money = found.money[found.decided.index(d), :, i]
-            assert sums == pytest.approx([money[0], money[risk].sum(), *money[rest], money.sum()], abs=CENT)
+    risk = [place for place, part in enumerate(found.parts) if part.startswith(RISK)]
+    rest = [found.parts.index(part) for part in ("execution", *PAID)]
+    for (d, i), sums in view.items():
+        money = found.money[found.decided.index(d), :, i]
+        assert sums == pytest.approx([money[0], money[risk].sum(), *money[rest], money.sum()], abs=CENT)
+    split = {(d, part, panel.symbols.index(symbol)): money for d, part, symbol, money in parts}
+    assert len(split) == len(parts) == found.money.size
+    assert tuple(dict.fromkeys(part for _, part, *_ in parts)) == found.parts
+    for (d, part, i), money in split.items():
+        assert money == pytest.approx(found.money[found.decided.index(d), found.parts.index(part), i], abs=CENT)
     return found
 
 
@@ -102,6 +107,17 @@ def test_it_adds_up_for_agents_as_they_are(tmp_path, agent):
     found = checked(played(tmp_path, TIGHT, open_agent(agent), gaps=0.0))
     assert found.totals["spread"] < 0.0
     assert found.money.shape == (15, len(found.parts), 4)
+
+
+def test_it_adds_up_for_books_that_lose_everything(tmp_path):
+    def ask(seen):
+        return dict(zip(seen.symbols, (60.0, -50.0, -30.0, 40.0), strict=True))
+
+    path = played(tmp_path, Policy(name="wild", limits=SHORT), asked(ask, "wild"), steps=12)
+    found = checked(path)
+    with Reader(path) as reader:
+        assert reader.db.execute("SELECT min(intent), min(approved) > 0 FROM mark").fetchone() == (0.0, True)
+    assert found.totals["intent"] != 0.0
 
 
 def test_a_case_worked_by_hand(tmp_path):
@@ -143,3 +159,19 @@ def test_an_episode_that_does_not_come_out_the_same_has_none(tmp_path):
         db.execute("DELETE FROM step")
     with Reader(path) as reader, pytest.raises(StoreError, match="holds no step yet"):
         waterfall_of(reader, reader.episodes()[0])
+
+
+def test_an_episode_of_an_earlier_version_is_played_again_for_it_and_has_its_rules_in_one_part_of_the_view(tmp_path):
+    path = played(tmp_path, TIGHT, open_agent("organism-coupled"))
+    before = checked(path)
+    first_schema(path)
+    with Reader(path) as reader:
+        found = waterfall_of(reader, reader.episodes()[0])
+        _, parts = reader.query("SELECT part, sum(money) FROM attribution GROUP BY part, place ORDER BY place")
+        _, ((risk,),) = reader.query("SELECT sum(risk) FROM waterfall")
+    np.testing.assert_array_equal(found.money, before.money)
+    rules = [part for part in found.parts if part.startswith(RISK)]
+    assert len(rules) > 1
+    assert [part for part, _ in parts] == ["intent", "risk", "execution", *PAID]
+    assert dict(parts)["risk"] == pytest.approx(risk, abs=CENT)
+    assert risk == pytest.approx(sum(found.totals[rule] for rule in rules), abs=CENT)

@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from stage import dataset, musing, walk, with_latency
+from stage import dataset, first_schema, musing, walk, with_latency
 
 from tradearena.agents.card import Candidate, open_agent
 from tradearena.arena import experiment
@@ -18,7 +18,9 @@ from tradearena.arena.verify import Divergence, verify
 from tradearena.errors import AgentError, StoreError
 from tradearena.market.window import Window
 from tradearena.policy import load
+from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, TABLES
+from tradearena.store.seal import seal_of
 from tradearena.store.signature import Signer
 from tradearena.testing import ChatServer
 
@@ -133,7 +135,8 @@ NAMED = {
     *(("mark", name) for name in ("nav", "cash", "intent", "approved", "reference", "borrow")),
     *(("fill", name) for name in ("quantity", "price", "commission", "spread", "impact", "cause", "ordered")),
     *(("finding", name) for name in ("rule", "scope", "name", "proposed", "approved", "limit", "severity")),
-    ("cluster", "labels"), ("episode", "root_hash"), ("episode", "seal"), ("experiment", "dataset_digest"),
+    ("clip", "rule"), ("clip", "moved"), ("cluster", "labels"), ("episode", "root_hash"), ("episode", "seal"),
+    ("experiment", "dataset_digest"),
     ("experiment", "policy_digest"), ("experiment", "id"),
 }  # fmt: skip
 """Columns whose change is named as such; that of any other shows in what follows from it, or in the seal."""
@@ -208,7 +211,7 @@ def test_rows_that_are_deleted_doubled_or_swapped_are_found(changed, file, table
 
 
 def test_an_episode_that_is_deleted_or_doubled_is_found(changed):
-    assert [each.field for each in changed("DELETE FROM episode WHERE agent = 'equal-weight'")] == ["episode"] * 6
+    assert [each.field for each in changed("DELETE FROM episode WHERE agent = 'equal-weight'")] == ["episode"] * 7
     assert changed("INSERT INTO episode SELECT * FROM episode WHERE agent = 'equal-weight'")
 
 
@@ -344,6 +347,70 @@ def test_an_agent_that_failed_is_verified_up_to_there(tmp_path, monkeypatch):
     assert isinstance(experiment.run(plan, tmp_path / "run.duckdb").failure, AgentError)
     (verdict,) = verify(tmp_path / "run.duckdb")[1]
     assert (verdict.wrong, verdict.steps) == (None, 5)
+
+
+def sealed_again(path: Path, *statements: str) -> list[Divergence]:
+    """What is found wrong with a file that was changed by somebody who knows how seals are made."""
+    with duckdb.connect(str(path)) as db:
+        for statement in statements:
+            db.execute(statement)
+    with Reader(path) as reader:
+        seals = [(seal_of(reader.db, row.id), row.id) for row in reader.episodes()]
+    with duckdb.connect(str(path)) as db:
+        db.executemany("UPDATE episode SET seal = ? WHERE id = ?", seals)
+    return wrong(path)
+
+
+def test_what_each_rule_took_is_recomputed(file, tmp_path):
+    """It is in no link of the chain, and whoever changes it can make the seal again."""
+    copy, last = tmp_path / "copy.duckdb", "rowid = (SELECT max(rowid) FROM clip)"
+    little = "list_transform(moved::DOUBLE[], lambda x: x * 1.0001)::DOUBLE[4]"
+    for change, field in (
+        ("DELETE FROM clip", "moved"),
+        (f"DELETE FROM clip WHERE {last}", "moved"),
+        (f"UPDATE clip SET rule = 'gross' WHERE {last}", "moved"),
+        (f"UPDATE clip SET moved = {little} WHERE {last}", "moved"),
+        (f"INSERT INTO clip SELECT * FROM clip WHERE {last}", "rule"),
+        ("UPDATE clip SET seq = 9 - seq", "rule"),
+    ):
+        shutil.copy(file, copy)
+        (found, *_) = sealed_again(copy, change)
+        assert (found.table, found.field) == ("clip", field), change
+
+
+def test_a_view_does_not_pass_for_a_table_that_an_earlier_version_has_not(file, tmp_path):
+    shutil.copy(file, tmp_path / "copy.duckdb")
+    planted = "ALTER TABLE clip RENAME TO hidden", "CREATE VIEW clip AS FROM hidden"
+    (found, *_) = sealed_again(tmp_path / "copy.duckdb", *planted)
+    assert found.table == "clip"
+
+
+def test_a_file_of_the_first_schema_is_as_it_must_be_and_goes_on_under_this_one(tmp_path):
+    """What its episodes lack is not missed; those that begin from then on have it."""
+    path = made(tmp_path / "run.duckdb", "organism-coupled", steps=4)
+    first_schema(path)
+    assert wrong(path) == []
+    as_it_was = path.read_bytes()
+    assert wrong(made(path, "organism-coupled", steps=4)) == []
+    assert path.read_bytes() == as_it_was
+    assert wrong(made(path, "organism-coupled", "organism-stubborn", steps=4)) == []
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT list(version ORDER BY version) FROM migration").fetchone() == ([1, 2],)
+        clipped = db.execute("SELECT DISTINCT agent FROM clip JOIN episode ON id = episode").fetchall()
+    assert clipped == [("organism-stubborn",)]
+
+
+def test_an_episode_that_one_version_began_and_another_ended_is_as_it_must_be(tmp_path):
+    path, bars = tmp_path / "run.duckdb", dataset(walk(4, bars=40, n=4))
+    plan = Plan(bars, load("strict"), Window(steps=8), (open_agent("organism-coupled"),))
+    assert experiment.run(plan, path, progress=lambda standing: standing.done == 3).failure is not None
+    first_schema(path)
+    with duckdb.connect(str(path)) as db:
+        db.execute("UPDATE episode SET seal = NULL")
+    assert experiment.run(plan, path).failure is None
+    assert wrong(path) == []
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT min(t) = (SELECT min(t) + 3 FROM step) FROM clip").fetchone() == (True,)
 
 
 def test_a_divergence_reads_like_a_sentence():

@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from tradearena.risk.trail import RULES
 from tradearena.store.schema import ENGINE
 from tradearena.values import (
     Account,
     Call,
+    Clip,
     Decision,
     Exchange,
     Exposures,
@@ -58,6 +60,7 @@ def random_step(rng, t, *, previous, paid=False):
         Finding(str(rng.choice(["gross", "validity"])), "symbol", str(text()), number(), number(), number(), "major")
         for _ in range(rng.integers(0, 4))
     )
+    trail = tuple(Clip(rule, vector()) for rule in RULES if rng.random() < 0.1)
     calls = tuple(
         Call(str(text()), "{}", rng.choice([None, "m-1"]), rng.choice([None, "stop"]),
              *(None if rng.random() < 0.3 else int(rng.integers(0, 9_000)) for _ in range(4)),
@@ -87,7 +90,7 @@ def random_step(rng, t, *, previous, paid=False):
             stray=stray,
             exchanges=exchanges,
         ),
-        report=RiskReport(intent, vector(), findings, Exposures(*(number() for _ in Exposures._fields))),
+        report=RiskReport(intent, vector(), findings, Exposures(*(number() for _ in Exposures._fields)), trail),
         account=Account(number(), number(), number(), vector(), vector(), vector(), vector(), fill),
         reference=vector(),
         short=bool(rng.random() < 0.5),

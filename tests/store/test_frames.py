@@ -95,7 +95,7 @@ def test_a_frame_holds_value_by_value_what_its_table_holds(written, found, name)
 
 def test_what_is_joined_to_a_table_is_of_the_same_bar_episode_and_symbol(written, found):
     ends = dict(table(written, 'SELECT t, epoch_us("end") FROM bars'))
-    for name in ("steps", "marks", "findings", "exchanges", "calls", "weights", "clusters"):
+    for name in ("steps", "marks", "findings", "exchanges", "calls", "weights", "clusters", "clips"):
         assert [time.value // 1000 for time in found[name]["time"]] == [ends[t] for t in found[name]["t"]], name
     booked = table(written, "SELECT nav, cash, owed FROM mark JOIN step USING (episode, t) ORDER BY episode, t")
     for step, (nav, cash, owed) in zip(found["steps"].itertuples(), booked, strict=True):
@@ -106,6 +106,14 @@ def test_what_is_joined_to_a_table_is_of_the_same_bar_episode_and_symbol(written
     assert list(zip(found["fills"]["symbol"], found["fills"]["cause"], strict=True)) == named
     statuses = table(written, "SELECT status FROM exchange JOIN step USING (episode, t) ORDER BY episode, t, seq")
     assert found["exchanges"]["status"].tolist() == [status for (status,) in statuses]
+
+
+def test_what_each_rule_took_is_there_symbol_by_symbol(written, found):
+    rows = table(written, "SELECT episode, t, seq, rule, symbol, moved FROM clips ORDER BY episode, t, seq, symbol")
+    got = found["clips"][["episode", "t", "seq", "rule", "symbol", "moved"]]
+    assert len(got) == len(rows) > 0
+    for values, held in zip(got.itertuples(index=False), rows, strict=True):
+        assert all(same(value, each) for value, each in zip(values, held, strict=True))
 
 
 def test_what_was_said_is_there_word_for_word(written, found):

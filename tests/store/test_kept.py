@@ -74,6 +74,11 @@ def test_every_column_of_every_table_is_what_the_loop_produced(tmp_path_factory,
         )  # fmt: skip
         assert same([row["proposed"], row["approved"], row["limit"]], [proposed, approved, limit])
 
+    clips = [(step.t, seq, *clip) for step in made.steps for seq, clip in enumerate(step.report.trail)]
+    for row, (t, seq, rule, moved) in zip(rows(path, "clip", "t, seq"), clips, strict=True):
+        assert (row["t"], row["seq"], row["rule"]) == (t, seq, rule)
+        assert same(row["moved"], moved)
+
     fills = [fill for step in made.steps for fill in step.fills] + list(made.fills)
     expected = [(fill, i) for fill in fills for i in np.flatnonzero(fill.ordered)]
     for row, (fill, i) in zip(rows(path, "fill", "t, symbol"), expected, strict=True):

@@ -100,7 +100,7 @@ def test_states_that_are_gone_with_their_table_are_missed(path, steps_of, write)
 def test_a_file_of_before_goes_on_with_the_schema_of_now(path, steps_of, write):
     write(path, steps_of(1))
     older(path)
-    Writer(path, Clock()).upgrade(NOW)
+    Writer(path, Clock()).update(NOW)
     assert versions(path) == list(range(1, len(MIGRATIONS) + 1))
     write(path, steps_of(5, 12, paid=True), name="e2")
     with Reader(path) as reader:
@@ -112,7 +112,7 @@ def test_a_file_of_before_goes_on_with_the_schema_of_now(path, steps_of, write):
 def test_a_file_that_is_up_to_date_is_left_alone(path, steps_of, write):
     write(path, steps_of(1))
     before = path.read_bytes()
-    Writer(path, Clock()).upgrade(NOW)
+    Writer(path, Clock()).update(NOW)
     assert path.read_bytes() == before
     assert not path.with_name(f"{path.name}.wal").exists()
 
@@ -122,7 +122,7 @@ def test_an_upgrade_that_cannot_be_written_says_so_and_nothing_more_is(path, ste
     older(path, "CREATE TABLE state (mine INTEGER)")
     made = Writer(path, Clock())
     with pytest.raises(StoreError, match="state"):
-        made.upgrade(NOW)
+        made.update(NOW)
     made.wait()
     with pytest.raises(StoreError, match="the last commit failed"):
         made.commit()

@@ -64,7 +64,7 @@ def test_a_file_holds_the_tables_and_views_of_the_schema_and_says_which_version_
         )
     assert tables == {*TABLES, *DERIVED, "migration"}
     assert views == set(VIEWS)
-    names = ("create", "embedding", "states")
+    names = ("create", "embedding", "states", "clips")
     assert versions == [(i, name, int(NOW.timestamp())) for i, name in enumerate(names, start=1)]
     assert len(MIGRATIONS) == len(names)
     assert {types[name] for name in ("intent", "approved", "reference", "shares")} == {f"DOUBLE[{len(SYMBOLS)}]"}

@@ -22,14 +22,14 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tradearena.arena.verify import replayed
+from tradearena.arena.verify import replayed, sound
 from tradearena.arena.witness import Differs
 from tradearena.errors import StoreError
 from tradearena.panel import Array, Panel, ratio
 from tradearena.risk.trail import RULES
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
-from tradearena.store.steps import Story, story_of
+from tradearena.store.steps import UNREADABLE, Story, story_of
 from tradearena.values import Clip, Fill, Mark, Step
 
 RISK = "risk: "
@@ -58,7 +58,8 @@ class Waterfall(NamedTuple):
 
 
 def waterfall_of(reader: Reader, row: EpisodeRow) -> Waterfall:
-    """The waterfall of an episode on file. It is played again for it, since what each rule took is not on record.
+    """The waterfall of an episode on file, whose chain and seal must hold. One without a seal, or of an earlier
+    version, which did not put on record what each rule took, is played again for it.
 
     Raises:
         StoreError: it holds no step, or does not come out the same again.
@@ -67,13 +68,20 @@ def waterfall_of(reader: Reader, row: EpisodeRow) -> Waterfall:
         story = story_of(reader, row.id)
         if not story.steps:
             raise StoreError(f"{reader.path}: episode {row.id} holds no step yet")
-        with threadpool_limits(limits=1, user_api="blas"):
-            trails = replayed(reader, row, story).trails
-    except (Differs, ValueError, TypeError, KeyError, IndexError):
+        return attribute(reader.panel(), story, _trails(reader, row, story))
+    except (Differs, *UNREADABLE):
         raise StoreError(
             f"{reader.path}: episode {row.id} does not come out the same again; see `tradearena replay --verify`"
         ) from None
-    return attribute(reader.panel(), story, trails)
+
+
+def _trails(reader: Reader, row: EpisodeRow, story: Story) -> list[tuple[Clip, ...]]:
+    """What the rules took at each step."""
+    if row.clipped and row.seal is not None:
+        sound(reader, row, story)
+        return [held.step.report.trail for held in story.steps]
+    with threadpool_limits(limits=1, user_api="blas"):
+        return replayed(reader, row, story).trails
 
 
 def attribute(panel: Panel, story: Story, trails: Sequence[tuple[Clip, ...]]) -> Waterfall:

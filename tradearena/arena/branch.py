@@ -28,7 +28,7 @@ from tradearena.store.chain import GENESIS, next_link
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import ENGINE
-from tradearena.store.steps import Held, story_of
+from tradearena.store.steps import UNREADABLE, Held, story_of
 from tradearena.values import Decision, Observation
 
 
@@ -82,7 +82,7 @@ def trunks(path: Path, episode: str | None = None) -> list[Trunk]:
         held = [trunk for trunk in _on_file(path, episode) if trunk.steps]
         for trunk in held:
             _sound(path, trunk)
-    except (ValueError, TypeError, KeyError, IndexError) as error:  # cards and rows are whatever a file has there
+    except UNREADABLE as error:  # cards and rows are whatever a file has there
         said = str(error).splitlines()[0]
         raise StoreError(f"{path}: cannot be understood ({said}); see `tradearena replay --verify`") from None
     if not held:

@@ -115,9 +115,9 @@ def run(
             warn(loss)
         writer = Writer(path, clock, held)
         if path.exists():
-            ids, due = _due(path, plan, again=again)
-            if due:
-                writer.upgrade(now())
+            ids, due, behind = _due(path, plan, again=again)
+            if due and behind:
+                writer.update(now())
         else:
             writer.create(_experiment_row(plan, now()), plan.dataset.panel, now())
             ids, due = _all_due(plan)
@@ -159,9 +159,9 @@ def _all_due(plan: Programme) -> tuple[tuple[str, ...], list[Due]]:
     return tuple(each.id for each in due), due
 
 
-def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], list[Due]]:
-    """The ids of the plan's episodes, and those of them that have not come to their end, after checking that the file
-    holds this experiment."""
+def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], list[Due], bool]:
+    """The ids of the plan's episodes, those of them that have not come to their end, and whether the file is of an
+    earlier schema; after checking that it holds this experiment."""
     with Reader(path) as reader:
         identity = reader.experiment().id
         if identity != identity_of(plan):
@@ -180,7 +180,7 @@ def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], 
             elif held.status not in DONE:
                 begun = {"started_at": held.started_at, "manifest": held.manifest}
                 due.append(Due(each, {**row, **begun}, reader.recorded(held.id)))
-    return tuple(row["id"] for row in rows), due
+    return tuple(row["id"] for row in rows), due, bool(reader.lacks)
 
 
 def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> int:

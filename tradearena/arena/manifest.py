@@ -12,6 +12,7 @@ from typing import Any
 
 from tradearena import __version__, rooms
 from tradearena.agents.card import Candidate
+from tradearena.store.schema import MIGRATIONS
 
 _LIBRARIES = ("numpy", "daqp", "duckdb", "pydantic")
 
@@ -26,10 +27,11 @@ def manifest(candidate: Candidate) -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, Any]:
-    """Versions of this program and of what computes, the processor family, and the git revision with its dirty flag
-    (None outside a checkout)."""
+    """Versions of this program, of the schema of its files and of what computes, the processor family, and the git
+    revision with its dirty flag (None outside a checkout)."""
     return {
         "tradearena": __version__,
+        "schema": len(MIGRATIONS),
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
         "machine": platform.machine(),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +35,7 @@ from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE, ENGINE, EPISODE_TABLES
 from tradearena.store.seal import closed, setup_of
 from tradearena.store.signature import Signature, fingerprint, signatures
-from tradearena.store.steps import Story, story_of
+from tradearena.store.steps import UNREADABLE, Story, story_of
 from tradearena.values import Decision, Observation
 
 
@@ -173,9 +172,19 @@ class _Found:
             yield
         except Differs as found:
             self.wrong[check] = Divergence(self.episode, *found.at)
-        except (TradeArenaError, ValueError, TypeError, LookupError, AttributeError, struct.error) as error:
+        except (TradeArenaError, *UNREADABLE) as error:
             said = f"unreadable ({error})"
             self.wrong[check] = Divergence(self.episode, "episode", None, "rows", said, "readable")
+
+
+def sound(reader: Reader, row: EpisodeRow, story: Story) -> None:
+    """Do chain and seal of an episode hold?
+
+    Raises:
+        Differs: they do not.
+    """
+    _chain(row, story, _prefix(row))
+    _seal(reader, row, story, setup_of(reader.db))
 
 
 def _chain(row: EpisodeRow, story: Story, prefix: Prefix | None) -> None:
@@ -222,7 +231,7 @@ def replayed(reader: Reader, row: EpisodeRow, story: Story) -> Witness:
     policy = _policy(reader)
     span = Span(row.first, row.last, row.every, policy.execution.latency)
     prefix = _prefix(row)
-    witness = Witness(story, card, panel.symbols, prefix)
+    witness = Witness(story, card, panel.symbols, prefix, clipped=row.clipped)
     hearing = Hearing(row.feedback, row.wording, row.seed, card)
     setting = setting_of(panel, policy, span, hearing, prefix, halt=lambda _t: witness.seen == len(story.steps))
     try:

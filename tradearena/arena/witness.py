@@ -18,7 +18,7 @@ NEAR = 1e-9
 """Relative difference, and a hundredth of it absolute, up to which numbers are the same that another processor may
 compute with other last bits."""
 
-_ROUNDED = {"approved", "reference", "proposed", "limit", *Exposures._fields}
+_ROUNDED = {"approved", "moved", "reference", "proposed", "limit", *Exposures._fields}
 _SAID = ("status", "reason", "rationale", "confidence", "reflection", "stray", "notes")
 
 
@@ -35,10 +35,18 @@ class Differs(Exception):
 
 class Witness:
     """A record that has been made: what is made again is held against it, and what stands in it is acted upon. `trails`
-    are what the rules took at each step, which is not on record."""
+    are what the rules took at each step, which is on record where it is `clipped`, and else may be."""
 
-    def __init__(self, story: Story, card: AgentCard, symbols: tuple[str, ...], prefix: Prefix | None = None) -> None:
-        self.story, self.card, self.symbols, self.prefix = story, card, symbols, prefix
+    def __init__(
+        self,
+        story: Story,
+        card: AgentCard,
+        symbols: tuple[str, ...],
+        prefix: Prefix | None = None,
+        *,
+        clipped: bool = True,
+    ) -> None:
+        self.story, self.card, self.symbols, self.prefix, self.clipped = story, card, symbols, prefix, clipped
         self.seen = 0
         self.trails: list[tuple[Clip, ...]] = []
 
@@ -68,6 +76,8 @@ class Witness:
         _alike("cluster", t, "labels", held.clusters, step.clusters)
         _alike("step", t, "intent", held.report.intent, step.report.intent)
         _findings(t, held.report.findings, step.report.findings)
+        if self.clipped or held.report.trail:
+            _clips(t, held.report.trail, step.report.trail)
         _alike("step", t, "approved", held.report.approved, step.report.approved)
         if held.report.exposures != step.report.exposures:
             _each("step", t, held.report.exposures, step.report.exposures)
@@ -112,6 +122,19 @@ def _findings(t: int, held: Sequence[Finding], made: Sequence[Finding]) -> None:
         if finding != should:
             _each("finding", t, finding, should)
     _alike("finding", t, "rows", len(held), len(made))
+
+
+def _clips(t: int, held: Sequence[Clip], made: Sequence[Clip]) -> None:
+    """What each rule took. One that took nothing but last bits may be there on one processor and not on another."""
+    stands, should = ({clip.rule: clip.moved for clip in trail} for trail in (held, made))
+    rules = [clip.rule for clip in held]
+    if len(stands) < len(held):
+        raise Differs("clip", t, "rule", rules, [*dict.fromkeys(rules)])
+    if [*stands] != [*should] and [rule for rule in stands if rule in should] != [r for r in should if r in stands]:
+        raise Differs("clip", t, "rule", rules, [*should])
+    for rule in {**should, **stands}:
+        nothing = np.zeros_like(stands[rule] if rule in stands else should[rule])
+        _alike("clip", t, "moved", stands.get(rule, nothing), should.get(rule, nothing))
 
 
 def _each(table: str, t: int, recorded: Row, recomputed: Row) -> None:

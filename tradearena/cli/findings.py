@@ -176,9 +176,7 @@ def _print_anchors(anchors: Sequence[Anchored], rows: Sequence[Row], design: Des
         say(report.wrapped(f"{said}."))
     if any(row.verdict == "nothing to fit on" for row in rows):
         say(
-            report.wrapped(
-                "No fit: lsa is fitted on other trajectories, and there are none, or too few words in them."
-            )
+            report.wrapped("No fit: lsa is fitted on other trajectories, and there are none, or too few words in them.")
         )
     tests = sum(row.primary for row in rows)
     if any(row.p is not None for row in rows) and tests > ALPHA * (design.draws + 1):

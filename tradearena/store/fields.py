@@ -122,6 +122,18 @@ FRAMES: dict[str, Frame] = {
         f"finding x {_AT_BAR}",
         "x.t, x.seq",
     ),
+    "clips": Frame(
+        "One row per rule that took something, and symbol.",
+        (
+            *_T,
+            _TIME,
+            *_of("clip", "seq rule"),
+            _SYMBOL,
+            Field("moved", "DOUBLE", "what the rule took from its weight: that after it less that before"),
+        ),
+        f"clip x {_AT_BAR}",
+        "x.t, x.seq",
+    ),
     "fills": Frame(
         "One row per order of a symbol, filled or not.",
         (

@@ -80,6 +80,10 @@ class Frames:
         """One row per word of the audit: rule, what was proposed, what it let through, and the limit."""
         return self._frame("findings")
 
+    def clips(self) -> pd.DataFrame:
+        """One row per rule that took something, and symbol: what it took from the weights."""
+        return self._frame("clips")
+
     def fills(self) -> pd.DataFrame:
         """One row per order of a symbol: what was filled, at what price and cost, and why the rest was not."""
         return self._frame("fills")
@@ -201,6 +205,11 @@ def _clusters(reader: Reader, _name: str, rows: Sequence[EpisodeRow]) -> dict[st
     return _long(reader, base, {"label": _stacked(reader, "cluster", "labels", rows)})
 
 
+def _clips(reader: Reader, name: str, rows: Sequence[EpisodeRow]) -> dict[str, Any]:
+    """What each rule took, symbol by symbol."""
+    return _long(reader, _queried(reader, name, rows), {"moved": _stacked(reader, "clip", "moved", rows)})
+
+
 def _panel(reader: Reader) -> Panel:
     """The bars, of which t is the place."""
     panel, t = reader.panel(), reader.db.execute("SELECT t FROM bars ORDER BY t").fetchnumpy()["t"]
@@ -253,6 +262,7 @@ def _bars(reader: Reader, _name: str, _rows: Sequence[EpisodeRow]) -> dict[str, 
 
 _COMPOSED: dict[str, Callable[[Reader, str, Sequence[EpisodeRow]], dict[str, Any]]] = {
     "weights": _weights,
+    "clips": _clips,
     "clusters": _clusters,
     "exchanges": _exchanges,
     "states": _states,

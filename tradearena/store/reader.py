@@ -4,7 +4,6 @@ file is run."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,17 +19,19 @@ from tradearena.policy import Policy
 from tradearena.store import files
 from tradearena.store.columns import entries
 from tradearena.store.rows import EpisodeRow, Experiment, Recorded
-from tradearena.store.schema import DERIVED, LATER, TABLES
+from tradearena.store.schema import DERIVED, KEYS, LATER, TABLES
 from tradearena.store.texts import texts
 from tradearena.store.trajectories import trajectories
 from tradearena.store.views import VIEWS
 from tradearena.values import Decision, Exchange, Note, State, Trajectory
 
+_ANY = "(FROM pragma_storage_info('file.main.{}') LIMIT 0)"
 _TIMES = {"created_at", "started_at", "finished_at"}
 
 
 class Reader:
-    """One experiment file, open for reading. Use as a context manager.
+    """One experiment file, open for reading. Use as a context manager. `lacks` are the tables that it has not, being of
+    an earlier schema.
 
     Raises:
         StoreError: the file cannot be opened or read, or is no experiment of ours.
@@ -43,14 +44,14 @@ class Reader:
         self._queried = False
         self.db = files.connect(path)
         try:
-            lacking = self._check_tables()
+            self.lacks = self._missing()
             if self._running():  # whoever reads for long would keep the run from its commits
                 self.db = files.set_aside(path, self.db)
             for table in TABLES:
-                self._name(table, nothing=table in lacking)
+                self._name(table)
             for table in DERIVED:
                 with suppress(duckdb.CatalogException):  # an older file has none, and a view is none
-                    self.db.execute(f"FROM pragma_storage_info('file.main.{table}') LIMIT 0")
+                    self.db.execute(f"FROM {_ANY.format(table)}")
                     self._name(table)
         except BaseException:
             files.let_go(self.db)
@@ -68,29 +69,35 @@ class Reader:
         if isinstance(error, json.JSONDecodeError):
             raise self._foreign() from error
 
-    def _name(self, table: str, *, nothing: bool = False) -> None:
-        source = _nothing(table) if nothing else f'FROM file.main."{table}"'
-        self.db.execute(f'CREATE TEMP VIEW "{table}" AS {source}')
+    def _name(self, table: str) -> None:
+        rows = self._nothing(table) if table in self.lacks else f'FROM file.main."{table}"'
+        self.db.execute(f'CREATE TEMP VIEW "{table}" AS {rows}')
 
-    def _check_tables(self) -> tuple[str, ...]:
-        """Are they all there? Their names mean what they mean whatever else the file holds. Those of later migrations
-        may be lacking."""
-        if self._hold(TABLES):
-            return ()
-        lacking = tuple(table for table in LATER if not self._hold([table]))
-        if not self._hold([table for table in TABLES if table not in lacking]):
+    def _missing(self) -> list[str]:
+        """The tables that a file of an earlier schema lacks, after making sure that the others are there. Their names
+        mean what they mean whatever else the file holds."""
+        if self._there(*TABLES):
+            return []
+        if not self._there(*(table for table in TABLES if table not in LATER)):
             raise self._foreign()
-        return lacking
+        return [table for table in LATER if not self._there(table)]
 
-    def _hold(self, tables: Iterable[str]) -> bool:
-        """Does the file have these tables? Views are none; to list all tables there are costs 8 ms."""
+    def _there(self, *tables: str) -> bool:
+        """Are these tables? A view is none; to list all tables there are costs 8 ms."""
         try:
-            self.db.execute(
-                " UNION ALL ".join(f"(FROM pragma_storage_info('file.main.{table}') LIMIT 0)" for table in tables)
-            )
+            self.db.execute(" UNION ALL ".join(_ANY.format(table) for table in tables))
         except duckdb.CatalogException:
             return False
         return True
+
+    def _nothing(self, table: str) -> str:
+        """No row of a table that is not there."""
+        try:
+            ((n,),) = self.db.execute("SELECT len(symbols) FROM file.main.experiment").fetchall()
+        except (duckdb.Error, ValueError):
+            raise self._foreign() from None
+        kinds = ((column.name, column.type.replace("[n]", f"[{n or 1}]")) for column in TABLES[table])
+        return f"SELECT {', '.join(f'NULL::{kind} AS {chr(34)}{name}{chr(34)}' for name, kind in kinds)} WHERE false"
 
     def _running(self) -> bool:
         """Is an episode being written, or was it when its run was killed?"""
@@ -232,7 +239,7 @@ class Reader:
     def vectors(self, table: str, *columns: str, episode: str | None = None) -> list[Array]:
         """[rows, N] of each of these vector columns, in order."""
         where, values = ("WHERE episode = ?", [episode]) if episode is not None else ("", [])
-        rows = f'SELECT {", ".join(columns)} FROM "{table}" {where} ORDER BY t'
+        rows = f'SELECT {", ".join(columns)} FROM "{table}" {where} ORDER BY {KEYS[table]}'
         n = len(self.experiment().symbols)
         return [flat.reshape(-1, n) for flat in entries(self.db, columns, rows, values)]
 
@@ -264,12 +271,6 @@ class Reader:
             {name: stamp(value) if name in _TIMES else value for name, value in zip(columns, row, strict=True)}
             for row in rows
         ]
-
-
-def _nothing(table: str) -> str:
-    """A table without rows, as a query."""
-    types = ((column.name, column.type.replace("[n]", "[]")) for column in TABLES[table])
-    return f"SELECT {', '.join(f'NULL::{kind} AS {chr(34)}{name}{chr(34)}' for name, kind in types)} LIMIT 0"
 
 
 def _decision(row: tuple[Any, ...], intent: Array, said: tuple[Exchange, ...]) -> Decision:

@@ -60,6 +60,7 @@ class Recorder:
         Raises:
             DivergedError: the step is on file already and does not come out the same again.
         """
+        trail = step.report.trail  # which the file of a trunk may lack
         if self.steps < len(self.prefix):
             step = self.prefix[self.steps].step
         exchanges = step.decision.exchanges
@@ -71,7 +72,7 @@ class Recorder:
             for exchange, its in list(zip(exchanges, said, strict=True))[self._spoken :]:
                 self._say(step.t, exchange, its)
             self._asked = self._spoken = 0
-            self._waiting.append(Kept(step, self._link))
+            self._waiting.append(Kept(step, self._link, trail))
             self._marks.extend(step.marks)
             self._fills.extend(step.fills)
             self.kept()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tradearena.store.schema import CLIPS
 from tradearena.values import Decision, Exchange
 
 
@@ -77,3 +78,9 @@ class EpisodeRow:
     error: str | None
     root_hash: str | None
     seal: str | None
+
+    @property
+    def clipped(self) -> bool:
+        """Was what each rule took put on record from its first step on? Of one that was begun by an earlier version it
+        was not."""
+        return int(self.manifest.get("schema", 1)) >= CLIPS

@@ -134,6 +134,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("limit", "DOUBLE", ""),
         Column("severity", "VARCHAR", "flag (changed nothing), minor, major or critical"),
     ),
+    "clip": (
+        _EPISODE,
+        _BAR,
+        Column("seq", "INTEGER", "order in which the rules worked"),
+        Column("rule", "VARCHAR", ""),
+        Column("moved", "DOUBLE[n]", "what it took from the weights: those after it less those before"),
+    ),
     "fill": (
         _EPISODE,
         Column("t", "INTEGER", "bar at whose open it happened"),
@@ -214,17 +221,17 @@ DERIVED: dict[str, tuple[Column, ...]] = {
     ),
 }
 """What was computed of the rest and may be computed again. It is in no chain and no seal; an older file lacks it."""
-LATER = ("state",)
+LATER = ("state", "clip")
 """Tables of later migrations. A file from before one lacks it, which is as if there were nothing in it."""
 
 DONE = ("complete", "ruined")
 """Status of an episode that has come to its end; the others can be taken up again."""
 
-EPISODE_TABLES = ("step", "mark", "finding", "fill", "cluster", "exchange", "call", "state")
+EPISODE_TABLES = ("step", "mark", "finding", "clip", "fill", "cluster", "exchange", "call", "state")
 
 KEYS = dict.fromkeys(("bars", *EPISODE_TABLES), "t") | {
     "fill": "t, symbol",
-    **dict.fromkeys(("finding", "exchange", "call"), "t, seq"),
+    **dict.fromkeys(("finding", "clip", "exchange", "call"), "t, seq"),
     "state": "t, exchange, layer, pool",
 }
 """Order of a table's rows."""
@@ -248,12 +255,21 @@ def _states(db: duckdb.DuckDBPyConnection, n: int) -> None:
     _make(db, n, "state")
 
 
+def _clips(db: duckdb.DuckDBPyConnection, n: int) -> None:
+    """4: what each rule took, of episodes that begin from then on."""
+    _make(db, n, "clip")
+
+
 def _make(db: duckdb.DuckDBPyConnection, n: int, table: str) -> None:
     db.execute(f'CREATE TABLE "{table}" ({", ".join(column.sql(n) for column in TABLES[table])})')
 
 
-MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _embedding, _states)
+MIGRATIONS: tuple[Callable[[duckdb.DuckDBPyConnection, int], None], ...] = (_create, _embedding, _states, _clips)
 """In order, each applied once and noted in the table `migration`."""
+
+
+CLIPS = MIGRATIONS.index(_clips) + 1
+"""Version of the schema from which on what each rule took is on record."""
 
 
 def migrate(db: duckdb.DuckDBPyConnection, n: int, applied_at: str) -> None:

@@ -4,6 +4,7 @@ last go out."""
 from __future__ import annotations
 
 import json
+import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,23 @@ from tradearena.store.reader import Reader
 from tradearena.store.schema import EPISODE_TABLES, Column
 from tradearena.store.seal import Seal, read
 from tradearena.store.texts import texts
-from tradearena.values import Account, Decision, Exchange, Exposures, Fill, Finding, Mark, Note, RiskReport, State, Step
+from tradearena.values import (
+    Account,
+    Clip,
+    Decision,
+    Exchange,
+    Exposures,
+    Fill,
+    Finding,
+    Mark,
+    Note,
+    RiskReport,
+    State,
+    Step,
+)
+
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, struct.error)
+"""What reading an episode raises where a file holds what no file of ours does."""
 
 
 class Held(NamedTuple):
@@ -56,6 +73,9 @@ def story_of(reader: Reader, episode: str) -> Story:
     findings: dict[int, list[Finding]] = defaultdict(list)
     for t, *found in zip(*_columns(rows["finding"], ("t", *Finding._fields)), strict=True):
         findings[t].append(Finding(*found))
+    trails: dict[int, list[Clip]] = defaultdict(list)
+    for t, *took in zip(*_columns(rows["clip"], ("t", *Clip._fields)), strict=True):
+        trails[t].append(Clip(*took))
     steps, marked, filled = [], 0, 0
     for row in _rows(rows["step"]):
         t, nothing = row["t"], np.zeros(n)
@@ -79,7 +99,7 @@ def story_of(reader: Reader, episode: str) -> Story:
             t=t,
             observation=row["observation"],
             decision=decision,
-            report=RiskReport(row["intent"], row["approved"], tuple(findings[t]), exposures),
+            report=RiskReport(row["intent"], row["approved"], tuple(findings[t]), exposures, tuple(trails[t])),
             account=Account(nav, cash, owed, row["shares"], nothing, nothing, nothing, fill),
             reference=row["reference"],
             short=row["short"],

@@ -3,6 +3,10 @@ program makes them anew, temporary, and never runs stored ones."""
 
 from __future__ import annotations
 
+from tradearena.risk.trail import RULES
+
+_REST = ["execution", "commission", "spread", "impact", "borrow"]
+
 SAID = """
         SELECT p.sha256, string_agg(l.text, chr(10) ORDER BY p.place) AS text
         FROM (SELECT sha256, unnest(string_split(lines, ',')::INTEGER[]) AS id,
@@ -18,14 +22,16 @@ VIEWS = {
                s.shares::DOUBLE[] AS shares, s.gross, s.net, s.volatility, m.nav, m.cash
         FROM step s JOIN bars b USING (t) JOIN mark m USING (episode, t)""",
     "bar": """
-        SELECT t, start, "end", symbol, open, high, low, close, volume,
-               last_value(CASE WHEN isnan(close) THEN NULL ELSE close END IGNORE NULLS)
-                   OVER (PARTITION BY symbol ORDER BY t) AS mark, volume = 0 AS stale
-        FROM (SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
-                     unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high,
-                     unnest(b.low::DOUBLE[]) AS low, unnest(b.close::DOUBLE[]) AS close,
-                     unnest(b.volume::DOUBLE[]) AS volume
-              FROM bars b, experiment e)""",
+        SELECT *, CASE WHEN isnan(open) THEN coalesce(before, 0) ELSE open END AS opening
+        FROM (SELECT *, lag(mark) OVER (PARTITION BY symbol ORDER BY t) AS before
+              FROM (SELECT t, start, "end", symbol, open, high, low, close, volume,
+                           last_value(CASE WHEN isnan(close) THEN NULL ELSE close END IGNORE NULLS)
+                               OVER (PARTITION BY symbol ORDER BY t) AS mark, volume = 0 AS stale
+                    FROM (SELECT b.t, b.start, b."end", unnest(e.symbols) AS symbol,
+                                 unnest(b.open::DOUBLE[]) AS open, unnest(b.high::DOUBLE[]) AS high,
+                                 unnest(b.low::DOUBLE[]) AS low, unnest(b.close::DOUBLE[]) AS close,
+                                 unnest(b.volume::DOUBLE[]) AS volume
+                          FROM bars b, experiment e)))""",
     "weights": """
         SELECT s.episode, s.t, s.symbol, s.intent, s.approved, s.reference,
                s.shares * coalesce(b.mark, 0) / m.nav AS executed, b.stale
@@ -47,48 +53,80 @@ VIEWS = {
                f.commission, f.spread, f.impact,
                ['', 'no bar', 'participation', 'position', 'cost', 'cash'][f.cause + 1] AS cause
         FROM fill f, experiment e""",
+    "clips": """
+        SELECT c.episode, c.t, c.seq, c.rule, unnest(e.symbols) AS symbol, unnest(c.moved::DOUBLE[]) AS moved
+        FROM clip c, experiment e""",
+    "books": f"""
+        WITH took AS (
+            SELECT episode, t, symbol, list_position({[*RULES]}, rule) AS place, 'risk: ' || rule AS book, moved
+            FROM clips
+            UNION ALL  -- what is not on record by rule
+            SELECT episode, t, symbol, {len(RULES) + 1}, 'risk', approved - intent
+            FROM weights SEMI JOIN (FROM step WHERE intent <> approved) USING (episode, t)
+            ANTI JOIN clip USING (episode, t)),
+        chain AS (SELECT DISTINCT episode, place, book FROM took UNION ALL SELECT id, 0, 'intent' FROM episode),
+        wanted AS (  -- the weights after each rule; the last of them are those approved
+            SELECT w.episode, w.t AS decided, w.symbol, c.place, c.book, b.opening AS price,
+                   CASE WHEN c.place = max(c.place) OVER (PARTITION BY w.episode) THEN w.approved
+                        ELSE w.intent + sum(coalesce(k.moved, 0)) OVER d END / nullif(b.opening, 0) AS shares
+            FROM weights w JOIN chain c USING (episode) JOIN bar b ON b.symbol = w.symbol AND b.t = w.t + 1
+            LEFT JOIN took k ON k.episode = w.episode AND k.t = w.t AND k.symbol = w.symbol AND k.place = c.place
+            WINDOW d AS (PARTITION BY w.episode, w.t, w.symbol ORDER BY c.place)),
+        bar_of AS (  -- each bar of an episode, and the decision in force
+            SELECT m.episode, m.t, m.nav, s.t AS decided
+            FROM (SELECT episode, t, lag(nav) OVER (PARTITION BY episode ORDER BY t) AS nav FROM mark) m
+            ASOF JOIN step s ON s.episode = m.episode AND s.t < m.t),
+        held AS (  -- shares for each unit of money that a book had when it took them
+            SELECT o.*, w.symbol, w.place, w.book, o.t = o.decided + 1 AS taken, w.price,
+                   coalesce(w.shares, 0) AS shares, coalesce(b.before, 0) AS before, b.opening,
+                   coalesce(b.mark, 0) AS mark
+            FROM bar_of o JOIN wanted w USING (episode, decided) JOIN bar b ON b.t = o.t AND b.symbol = w.symbol),
+        worth AS (
+            SELECT *, 1 + sum(shares * (mark - price)) OVER (PARTITION BY episode, place, t) AS worth FROM held),
+        old AS (  -- what was held before earned until the open, or all of the bar; for each unit at the close before
+            SELECT *, coalesce(lag(shares / nullif(worth, 0)) OVER b, 0)
+                      * (CASE WHEN taken THEN opening ELSE mark END - before) AS old
+            FROM worth WINDOW b AS (PARTITION BY episode, place, symbol ORDER BY t)),
+        new AS (
+            SELECT *, CASE WHEN taken THEN greatest(1 + sum(old) OVER (PARTITION BY episode, place, t), 0) ELSE 1 END
+                          AS kept FROM old)
+        SELECT episode, t, decided, symbol, place, book,
+               CASE WHEN coalesce(min(worth * kept) OVER b > 0, true)
+                    THEN nav * (old + CASE WHEN taken THEN shares * kept * (mark - price) ELSE 0 END)
+                    ELSE 0 END AS earned
+        FROM new WINDOW b AS (
+            PARTITION BY episode, place, symbol ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)""",
     "waterfall": """
-        WITH price AS (
-            SELECT t, symbol, mark, coalesce(lag(mark) OVER w, 0) AS before,
-                   CASE WHEN isnan(open) THEN coalesce(lag(mark) OVER w, 0) ELSE open END AS opening
-            FROM bar WINDOW w AS (PARTITION BY symbol ORDER BY t)),
-        drift AS (  -- of the books that take the weights of a decision at the open of the bar after it
-            SELECT s.episode, s.t AS decided, s.symbol, s.intent, s.approved, p.opening,
-                   m.intent / (1 + sum(s.intent * (p.mark / nullif(p.opening, 0) - 1)) OVER d) AS intent_nav,
-                   m.approved / (1 + sum(s.approved * (p.mark / nullif(p.opening, 0) - 1)) OVER d) AS approved_nav
-            FROM weights s JOIN price p ON p.symbol = s.symbol AND p.t = s.t + 1
-            JOIN mark m ON m.episode = s.episode AND m.t = s.t + 1
-            WINDOW d AS (PARTITION BY s.episode, s.t)),
-        after AS (
-            SELECT m.episode, m.t, p.symbol, p.before, p.opening, coalesce(p.mark, 0) AS mark, m.borrow,
-                   lag(m.nav) OVER s AS nav, lag(m.intent) OVER s AS intent_nav, lag(m.approved) OVER s AS approved_nav,
-                   last_value(d.decided IGNORE NULLS) OVER s AS decided,
-                   coalesce(last_value(d.intent * d.intent_nav / nullif(d.opening, 0) IGNORE NULLS) OVER s, 0)
-                       AS intent,
-                   coalesce(last_value(d.approved * d.approved_nav / nullif(d.opening, 0) IGNORE NULLS) OVER s, 0)
-                       AS approved,
-                   coalesce(sum(f.quantity) OVER s, 0) AS shares,
-                   coalesce(f.commission, 0) AS commission, coalesce(f.spread, 0) AS spread,
-                   coalesce(f.impact, 0) AS impact
-            FROM mark m JOIN price p USING (t)
-            LEFT JOIN drift d ON d.episode = m.episode AND d.symbol = p.symbol AND d.decided + 1 = m.t
-            LEFT JOIN fills f ON f.episode = m.episode AND f.symbol = p.symbol AND f.t = m.t
-            WINDOW s AS (PARTITION BY m.episode, p.symbol ORDER BY m.t)),
+        WITH paper AS (
+            SELECT episode, t, decided, symbol, arg_min(earned, place) AS intent, arg_max(earned, place) AS approved
+            FROM books GROUP BY ALL),
+        held AS (
+            SELECT m.episode, m.t, b.symbol, coalesce(b.before, 0) AS before, b.opening, coalesce(b.mark, 0) AS mark,
+                   m.borrow, coalesce(sum(f.quantity) OVER s, 0) AS shares, coalesce(f.commission, 0) AS commission,
+                   coalesce(f.spread, 0) AS spread, coalesce(f.impact, 0) AS impact
+            FROM mark m JOIN bar b USING (t)
+            LEFT JOIN fills f ON f.episode = m.episode AND f.symbol = b.symbol AND f.t = m.t
+            WINDOW s AS (PARTITION BY m.episode, b.symbol ORDER BY m.t)),
         earned AS (
             SELECT *, greatest(-shares, 0) * mark AS short,
-                   lag(intent, 1, 0) OVER s * (opening - before) + intent * (mark - opening) AS intended,
-                   lag(approved, 1, 0) OVER s * (opening - before) + approved * (mark - opening) AS let_through,
                    lag(shares, 1, 0) OVER s * (opening - before) + shares * (mark - opening) AS gross
-            FROM after WINDOW s AS (PARTITION BY episode, symbol ORDER BY t)),
-        scaled AS (
-            SELECT episode, t, decided, symbol, commission, spread, impact, gross,
-                   coalesce(intended * nav / nullif(intent_nav, 0), 0) AS intent,
-                   coalesce(let_through * nav / nullif(approved_nav, 0), 0) AS approved,
+            FROM held WINDOW s AS (PARTITION BY episode, symbol ORDER BY t)),
+        lent AS (
+            SELECT * EXCLUDE (borrow),
                    coalesce(borrow * short / nullif(sum(short) OVER (PARTITION BY episode, t), 0), 0) AS borrow
-            FROM earned WHERE decided IS NOT NULL)
+            FROM earned)
         SELECT episode, t, decided, symbol, intent, approved - intent AS risk, gross - approved AS execution,
                -commission AS commission, -spread AS spread, -impact AS impact, -borrow AS borrow,
                gross - commission - spread - impact - borrow AS executed
-        FROM scaled""",
+        FROM paper JOIN lent USING (episode, t, symbol)""",
+    "attribution": f"""
+        SELECT episode, decided, symbol, place, part, sum(money) AS money
+        FROM (SELECT episode, decided, symbol, place, book AS part,
+                     earned - lag(earned, 1, 0) OVER (PARTITION BY episode, t, symbol ORDER BY place) AS money
+              FROM books
+              UNION ALL
+              SELECT episode, decided, symbol, {len(RULES) + 1} + list_position({_REST}, part), part, money
+              FROM (UNPIVOT waterfall ON {", ".join(_REST)} INTO NAME part VALUE money))
+        GROUP BY ALL""",
 }
 """Name -> query; each may use those before it."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tradearena.store.columns import Values
-from tradearena.values import Call, Exposures, Fill, Mark, State, Step
+from tradearena.values import Call, Clip, Exposures, Fill, Mark, State, Step
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -19,10 +19,11 @@ _SCALED = ("ordered", "quantity", "price", "commission", "spread", "impact", "ca
 
 
 class Kept(NamedTuple):
-    """A step that waits, and its link."""
+    """A step that waits, its link, and what each rule took."""
 
     step: Step
     link: bytes
+    trail: tuple[Clip, ...]
 
 
 class Waiting(NamedTuple):
@@ -56,6 +57,7 @@ def parts_of(waiting: Sequence[Waiting]) -> dict[str, Part]:
     made = {
         "step": _steps(waiting, steps),
         "finding": _findings(waiting),
+        "clip": _clips(waiting),
         "cluster": _clusters(waiting),
         "exchange": _rows(("t", "seq", "speaker", "turn", "tools", "cut", *_SAID), [w.exchanges for w in waiting]),
         "call": _rows(("t", "seq", "exchange", *Call._fields), [w.calls for w in waiting]),
@@ -97,21 +99,28 @@ def _steps(waiting: Sequence[Waiting], steps: list[Step]) -> Part:
         "short": [step.short for step in steps],
         **dict(zip(Exposures._fields, exposures, strict=False)),  # none where there are no steps
         "latency": [step.latency for step in steps],
-        "hash": [link for each in waiting for _, link in each.steps],
+        "hash": [kept.link for each in waiting for kept in each.steps],
     }
     return Part(columns, [len(each.steps) for each in waiting])
 
 
 def _findings(waiting: Sequence[Waiting]) -> Part:
     rows = [
-        [(step.t, seq, *finding) for step, _ in each.steps for seq, finding in enumerate(step.report.findings)]
+        [(step.t, seq, *finding) for step, *_ in each.steps for seq, finding in enumerate(step.report.findings)]
         for each in waiting
     ]
     return _rows(("t", "seq", "rule", "scope", "name", "proposed", "approved", "limit", "severity"), rows)
 
 
+def _clips(waiting: Sequence[Waiting]) -> Part:
+    rows = [
+        [(kept.step.t, seq, *clip) for kept in each.steps for seq, clip in enumerate(kept.trail)] for each in waiting
+    ]
+    return _rows(("t", "seq", *Clip._fields), rows)
+
+
 def _clusters(waiting: Sequence[Waiting]) -> Part:
-    rows = [[(step.t, step.clusters) for step, _ in each.steps if step.clusters is not None] for each in waiting]
+    rows = [[(step.t, step.clusters) for step, *_ in each.steps if step.clusters is not None] for each in waiting]
     return _rows(("t", "labels"), rows)
 
 

@@ -21,7 +21,7 @@ from tradearena.store import files
 from tradearena.store.columns import Buffers, Rows, Values, buffers, count, cut, listed
 from tradearena.store.log import Log
 from tradearena.store.recorder import Recorder
-from tradearena.store.schema import MIGRATIONS, TABLES, Column, migrate
+from tradearena.store.schema import TABLES, Column, migrate
 from tradearena.store.seal import closed, rows_of, setup_of
 from tradearena.store.texts import TextWriter
 from tradearena.store.waiting import Waiting, parts_of
@@ -88,20 +88,12 @@ class Writer:
                 self._setup = setup_of(db, bars)
             db.execute("CHECKPOINT")
 
-    def upgrade(self, now: datetime) -> None:
-        """Bring a file of an earlier version up to the schema of this one, in a durable transaction of its own; one
-        that is up to it stays as it is.
-
-        Raises:
-            StoreError: the file cannot be written.
-        """
+    def update(self, now: datetime) -> None:
+        """Bring a file that an earlier version began up to the schema of this one."""
         with self._attached() as db:
-            ((done,),) = db.execute("SELECT coalesce(max(version), 0) FROM migration").fetchall()
-            if done >= len(MIGRATIONS):
-                return
             self._failed = True
-            ((n,),) = db.execute("SELECT len(symbols) FROM experiment").fetchall()
             with _transaction(db):
+                ((n,),) = db.execute("SELECT len(symbols) FROM experiment").fetchall()
                 migrate(db, n, now.isoformat())
             self._fold(db)
 
