@@ -148,7 +148,7 @@ def _moved(value: float | None) -> str:
 
 
 def profile(lead: Lead) -> Iterator[str]:
-    """The lead-lag profile in three lines: bars as high as the values, and marks where they leave the band."""
+    """The lead-lag profile in four lines: bars as high as the values, and marks where they leave the band."""
     edges = [(mean - half, mean + half) for mean, half in zip(lead.null_mean, lead.half, strict=True)]
     low = min(*lead.value, *(edge for edge, _ in edges))
     high = max(*lead.value, *(edge for _, edge in edges))
@@ -161,8 +161,9 @@ def profile(lead: Lead) -> Iterator[str]:
     yield f"     {''.join(marks)}"
     yield (
         f"steps from the last window before an onset (0); {min(lead.value):+.3f} to {max(lead.value):+.3f}, lowest at "
-        f"{lowest:+d}; ^: outside a band that holds 95 % of whole profiles by chance"
+        f"{lowest:+d}"
     )
+    yield "^: outside a band that holds 95 % of whole profiles by chance"
 
 
 def _print_anchors(anchors: Sequence[Anchored], rows: Sequence[Row], design: Design) -> None:

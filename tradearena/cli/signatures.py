@@ -4,9 +4,9 @@ nothing is run."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,9 +16,8 @@ from tradearena.errors import InvalidRun, UsageError
 
 if TYPE_CHECKING:
     from tradearena.analysis.signatures.probe import Probe
-    from tradearena.analysis.signatures.published import Published
-    from tradearena.analysis.signatures.recorded import Recorded
-    from tradearena.analysis.signatures.study import Anchored, Design, Row
+    from tradearena.analysis.signatures.recorded import Recorded, Wanted
+    from tradearena.analysis.signatures.study import Design
 
 DEFAULT_PROBES = ("hash", "lsa")
 
@@ -142,7 +141,7 @@ def _show_blind_spot(paths: Sequence[Path], *, json: bool, quiet: bool) -> None:
 
 def _study(
     paths: Sequence[Path],
-    wanted: Any,
+    wanted: Wanted,
     probes: Sequence[Probe],
     design: Design,
     *,
@@ -156,6 +155,7 @@ def _study(
     from tradearena.analysis.signatures.study import anchored, study
     from tradearena.cli import report
     from tradearena.cli.findings import Findings, print_findings
+    from tradearena.cli.studied import as_json
 
     probes = [] if design.views == ("intent",) else probes  # it is looked at as it is
     shortest = 2 * design.before + 1
@@ -166,7 +166,7 @@ def _study(
     rows, anchors = study(found.traces, kept, design), list(anchored(found.traces, design))
     theirs = published(found.traces, design.seed) if as_published else None
     if json:
-        report.print_json(_as_json(paths, found, rows, anchors, [probe.name for probe in probes], design, theirs))
+        report.print_json(as_json(paths, found, rows, anchors, [probe.name for probe in probes], design, theirs))
     elif not quiet:
         print_findings(Findings(found.traces, rows, anchors, theirs), design)
         if found.left_out:
@@ -194,89 +194,3 @@ def _next(design: Design, *, as_published: bool) -> list[tuple[str, str]]:
     asked += [("signatures {file} --all", "the exploratory statistics")] if design.primary_only else []
     return [*asked, ("signatures {file} --blind-spot", "what is coupled, and who says so"),
             ("replay {file}", "what was said, step by step")]  # fmt: skip
-
-
-# ---------------------------------------------------------------------- as JSON
-
-
-def _as_json(
-    paths: Sequence[Path],
-    found: Recorded,
-    rows: Sequence[Row],
-    anchors: Sequence[Anchored],
-    probes: Sequence[str],
-    design: Design,
-    theirs: Sequence[Published] | None,
-) -> dict[str, Any]:
-    from tradearena.analysis.signatures.measures import PRIMARY
-    from tradearena.analysis.signatures.study import MINIMUM
-
-    asked = {**asdict(design), "spacing": design.apart, "probes": probes, "declared": PRIMARY, "minimum": MINIMUM}
-    del asked["primary_only"]
-    made = {
-        "experiments": [str(path) for path in paths],
-        "episodes": [
-            {"experiment": str(file), "id": trace.episode, "group": trace.group, "steps": len(trace)}
-            for trace, file in zip(found.traces, found.files, strict=True)
-        ],
-        "rows": [_row(row) for row in rows],
-        "profiles": [{**_place(row), **row.lead._asdict()} for row in rows if row.lead is not None],
-        "anchors": list(_by_kind(anchors, design)),
-        "design": asked,
-        "left_out": [each._asdict() for each in found.left_out],
-    }
-    return made if theirs is None else {**made, "published": [_published(row) for row in theirs]}
-
-
-def _place(row: Row) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in ("group", "view", "probe", "anchors")}
-
-
-def _row(row: Row) -> dict[str, Any]:
-    names = ("p", "p_adjusted", "n_anchors", "n_clusters", "verdict")
-    return {
-        **_place(row),
-        **{name: getattr(row, name) for name in ("statistic", "primary", "value", "null_mean")},
-        "ci": row.interval,
-        **{name: getattr(row, name) for name in names},
-        "by_path": [{"path": window._asdict(), "value": value} for window, value in row.by_cluster],
-    }
-
-
-def _by_kind(anchors: Sequence[Anchored], design: Design) -> list[dict[str, Any]]:
-    """Of each group and kind, path by path, with the bars they are at."""
-    made = []
-    for group, kind in dict.fromkeys((each.group, each.kind) for each in anchors):
-        own = [each for each in anchors if (each.group, each.kind) == (group, kind)]
-        made.append(
-            {
-                "group": group,
-                "anchors": kind,
-                "before": design.before,
-                "spacing": design.apart,
-                "n_anchors": sum(each.independent for each in own),
-                "n_all": sum(len(bars) for each in own for bars in each.bars),
-                "paths": [
-                    {
-                        "path": each.window._asdict(),
-                        "n_anchors": each.independent,
-                        "episodes": [
-                            {"id": episode, "depth": depth, "bars": bars}
-                            for episode, depth, bars in zip(each.episodes, each.depths, each.bars, strict=True)
-                        ],
-                    }
-                    for each in own
-                ],
-            }
-        )
-    return made
-
-
-def _published(row: Published) -> dict[str, Any]:
-    from tradearena.analysis.signatures.published import speaks
-
-    spreads = {
-        name: {statistic: spread._asdict() for statistic, spread in getattr(row, name).items()}
-        for name in ("shuffled", "random")
-    }
-    return {**row._asdict(), **spreads, "speaks": speaks(row)}
