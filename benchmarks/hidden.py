@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 from tradearena.agents.causal import TOKENS, Causal, batches
 from tradearena.analysis.signatures.hidden import HiddenProbe
@@ -32,7 +33,7 @@ from tradearena.analysis.signatures.trace import Said
 
 BLOCKS, WIDTH, HEADS, WORDS, CONTEXT = 12, 768, 12, 32_000, 1_024
 
-PROMPT, RATIONALE = (30, 300), (15, 120)
+PROMPT, RATIONALE = (30, 500), (15, 120)
 """Fewest and most words of each."""
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     where = torch.cuda.get_device_name() if gpu else f"{platform.processor() or 'CPU'}, {torch.get_num_threads()} cores"
     tokens = sum(int(mask.sum()) for _, _, mask, _ in ready)
     print(f"{where}; torch {torch.__version__}; {parameters / 1e6:.0f} million parameters, {model.model.dtype}")
-    print(f"{len(said)} texts, {tokens} tokens, {len(ready)} batches; best of {rounds}")
+    print(f"{len(said)} texts, {tokens} tokens, {len(ready)} batches, {last.cut} texts cut; best of {rounds}")
     usual = min(seconds["bare loop"])
     for name, times in seconds.items():
         best = min(times)
@@ -101,6 +102,7 @@ def build(folder: Path) -> int:
     torch.manual_seed(0)
     shape = {"n_layer": BLOCKS, "n_embd": WIDTH, "n_head": HEADS, "vocab_size": WORDS, "n_positions": CONTEXT}
     model = GPT2LMHeadModel(GPT2Config(**shape, bos_token_id=0, eos_token_id=0))
+    disable_progress_bar()
     model.save_pretrained(folder)
     return model.num_parameters()
 

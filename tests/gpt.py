@@ -56,7 +56,9 @@ def _cutter(folder: Path, reply: tuple[tuple[str, ...], ...] = (), *, chat: bool
     """A tokenizer of bytes, with a token for each piece of the reply."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     bytewise = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(letters)}, merges=[]))
     bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -74,6 +76,7 @@ def _model(cutter: Any, *, seed: int, positions: int, blocks: int, **more: Any) 
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    torch.set_num_threads(1)  # of models this small, threads would wait for each other longer than they compute
     torch.manual_seed(seed)
     shape = {"n_layer": blocks, "n_head": 2, "n_embd": 48, "n_positions": positions, "vocab_size": len(cutter)}
     ends = {"bos_token_id": cutter.bos_token_id, "eos_token_id": cutter.eos_token_id}

@@ -3,6 +3,7 @@ signatures. The agents here are organisms that record numbers of what they said:
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -21,6 +22,7 @@ from tradearena.errors import DivergedError, StoreError
 from tradearena.market.window import Window
 from tradearena.policy import load
 from tradearena.risk.feedback import open_wording
+from tradearena.store.export.writing import export
 from tradearena.store.reader import Reader
 
 STEPS = 9
@@ -143,6 +145,14 @@ def test_a_file_of_before_goes_on_and_what_it_held_is_as_it_was(tmp_path):
     run(plan(open_agent("organism-coupled"), musing("organism-steady")), path)
     assert len(states(path)) == 4 * STEPS
     assert (roots(path)[0], wrong(path)) == (before[0], [])
+
+
+def test_an_export_holds_the_states_as_numbers(whole, tmp_path):
+    export(whole, {"csv": tmp_path / "csv", "parquet": tmp_path / "parquet"})
+    expected = [np.frombuffer(vector, "<f4").tolist() for *_, vector in states(whole)]
+    for files in ("csv/states.csv", "parquet/states/*/part.parquet"):
+        query = f"SELECT vector FROM '{tmp_path / files}' ORDER BY t, exchange, layer, pool"
+        assert [json.loads(vector) for (vector,) in duckdb.sql(query).fetchall()] == expected
 
 
 def test_signatures_see_the_states_of_each_decision(tmp_path):
