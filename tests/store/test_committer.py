@@ -63,6 +63,33 @@ def threads():
     return [each.name for each in threading.enumerate() if each.name.startswith("commit")]
 
 
+def test_who_asks_while_a_commit_is_written_waits_a_moment_for_others_even_when_it_is_done(path, clock, steps_of):
+    writer, first, second, third = begun(path, clock, "e1", "e2", "e3")
+    made = steps_of(1).steps
+
+    async def play(committer, recorder, pause, moment):
+        await asyncio.sleep(pause)
+        recorder.keep(made[0])
+        await committer.commit(moment)
+
+    async def main():
+        with Committer(writer) as committer:
+            holder = hold(path, 0.3)
+            one = asyncio.create_task(play(committer, first, 0.0, 0.0))
+            late = [play(committer, second, 0.1, 3.0), play(committer, third, 0.2, 3.0)]
+            others = [asyncio.create_task(each) for each in late]
+            await one
+            assert writer.sizes == [1]
+            await asyncio.sleep(0.2)
+            assert writer.sizes == [1]
+            await asyncio.gather(*others)
+            assert writer.sizes == [1, 2]
+            let_go(holder)
+
+    asyncio.run(main())
+    assert on_file(path) == {"e1": 1, "e2": 1, "e3": 1}
+
+
 def test_the_event_loop_goes_on_while_a_commit_is_written(path, clock, steps_of):
     writer, recorder = begun(path, clock, "e1")
     ticks = 0

@@ -41,10 +41,12 @@ _READ = ("response_format", "tools")
 
 
 class Form(NamedTuple):
-    """What a request carries beside the words, as litellm takes it; and what of it is sent, as it is put on record."""
+    """What a request carries beside the words, as litellm takes it; what of it is sent, as it is put on record; and the
+    characters of it that a model reads."""
 
     request: dict[str, Any]
     parameters: str
+    size: int
 
 
 class LanguageModel:
@@ -67,7 +69,7 @@ class LanguageModel:
         self.model, self.seed, self.board, self.schema = model, seed, board or Switchboard(), schema
         self.tools, self.rounds, self.analyst = tools, rounds if tools else 0, analyst
         self._litellm: Any = None
-        self._asking = self._closing = Form({}, "")
+        self._asking = self._closing = Form({}, "", 0)
         self._prices: Prices | None = None
         self._dice = random.Random(seed)  # noqa: S311  it spreads waiting times, and nothing else
 
@@ -122,8 +124,7 @@ class LanguageModel:
     def most(self, size: int) -> Estimate:
         """The most that a request of so many bytes may take, at a byte a token: numbers are cut into tokens of two
         bytes or fewer, and by some models into single digits. The form of the answer and the tools are read as well."""
-        forms = (json.dumps([form.request.get(part) for part in _READ]) for form in (self._asking, self._closing))
-        read, written = size + max(map(len, forms)) + 50, self.model.max_tokens
+        read, written = size + max(self._asking.size, self._closing.size) + 50, self.model.max_tokens
         return Estimate(read + written, self._prices.of(read, 0, written) if self._prices else 0.0)
 
     def check(self) -> None:
@@ -155,9 +156,9 @@ class LanguageModel:
         self._asking = self._form(litellm, name, provider, key, offered or answer)
         if offered and "tools" not in json.loads(self._asking.parameters):
             raise AgentError(f"{model.model}: takes no tools, as far as litellm knows; leave them out of the card")
-        self._closing = self._form(
-            litellm, name, provider, key, {**offered, "tool_choice": "none"} if offered else answer
-        )
+        self._closing = self._asking
+        if offered:
+            self._closing = self._form(litellm, name, provider, key, {**offered, "tool_choice": "none"})
         if offered and "tool_choice" not in json.loads(self._closing.parameters):  # it could not be told not to call
             self._closing = self._form(litellm, name, provider, key, answer)
         self._litellm = litellm
@@ -179,7 +180,8 @@ class LanguageModel:
             "max_retries": 0,  # litellm, and the client below it, would each retry unseen
             "num_retries": 0,
         }
-        return Form(request, json.dumps({key: _brief(value) for key, value in sent.items()}, sort_keys=True))
+        size = len(json.dumps([request.get(part) for part in _READ]))
+        return Form(request, json.dumps({key: _brief(value) for key, value in sent.items()}, sort_keys=True), size)
 
     def _answer_form(self, *, takes_schema: bool) -> dict[str, Any]:
         """What is asked of the form of a reply."""

@@ -29,6 +29,7 @@ class Committer:
         self._under_way: Future[None] = Future()
         self._under_way.set_result(None)
         self._waiting: list[asyncio.Future[None]] = []
+        self._ripe = False
 
     def __enter__(self) -> Committer:
         return self
@@ -61,14 +62,14 @@ class Committer:
 
     async def commit(self, moment: float) -> None:
         """Returns when what waits is on disk. All share a commit who ask for one within a moment of so many seconds,
-        or while another one is under way.
+        and until the one under way is done.
 
         Raises:
             StoreError: it could not be written, or the commit before could not.
         """
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_later(moment, self._go_on)
+            loop.call_later(moment, self._ripen)
         self._waiting.append(told := loop.create_future())
         await told
 
@@ -93,10 +94,15 @@ class Committer:
         self._wait()
         self.writer.commit()
 
+    def _ripen(self) -> None:
+        """The moment is over."""
+        self._ripe = True
+        self._go_on()
+
     def _go_on(self) -> None:
-        """Begin the commit that is waited for, unless one is under way, which will be followed by it."""
-        if self._waiting and self._under_way.done():
-            waiting, self._waiting = self._waiting, []
+        """Begin the commit that is waited for, if its moment is over, unless one is under way: then it follows."""
+        if self._ripe and self._under_way.done():
+            waiting, self._waiting, self._ripe = self._waiting, [], False
             try:
                 self._begin(waiting)
             except Exception as error:  # whatever it is, it is for those who wait: nobody else would hear of it

@@ -49,8 +49,8 @@ class Part(NamedTuple):
 
 
 def parts_of(waiting: Sequence[Waiting]) -> dict[str, Part]:
-    """Every row, in the tables that get any. They are made for all episodes at once: of side by side episodes each has
-    a row or two, and a column costs as much to make for one row as for fifty."""
+    """Every row, in the tables that get any. They are made for all episodes at once: side by side each has a row or two
+    of a table, and a column costs as much to make for one row as for fifty."""
     steps = [kept.step for each in waiting for kept in each.steps]
     made = {
         "step": _steps(waiting, steps),

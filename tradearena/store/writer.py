@@ -214,7 +214,7 @@ class Writer:
             for (recorder, _), piece, n in zip(batch.kept, cut(held, counts), counts, strict=True):
                 if n:
                     recorder.seal.absorb(table, piece)
-            _append(db, table, held)  # an insert costs 2 ms, whatever the number of rows
+            _append(db, table, held)  # an insert costs 1 ms, whatever the number of rows
         for table, columns in self._new(db, batch.said).items():
             _append(db, table, _held(table, columns, len(next(iter(columns.values())))))
         for episode, changes, finished, recorder in batch.ended:
