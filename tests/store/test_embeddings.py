@@ -65,7 +65,9 @@ def test_what_is_there_stays_unless_it_is_made_anew(path):
 
 
 def test_a_file_of_before_is_read_as_it_is_and_gets_the_table_with_the_first_vectors(path):
-    change(path, "DROP TABLE embedding", "DELETE FROM migration WHERE version > 1")
+    change(
+        path, "DROP TABLE embedding", "DROP TABLE state", "DROP TABLE clip", "DELETE FROM migration WHERE version > 1"
+    )
     with Reader(path) as reader:
         before = reader.query("SELECT * FROM step")[1]
         with pytest.raises(StoreError, match="embedding"):

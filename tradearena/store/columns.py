@@ -35,6 +35,7 @@ _NUMBERS = {
 
 _ARROW = {
     "DOUBLE": na.float64,
+    "FLOAT": na.float32,
     "INTEGER": na.int32,
     "BIGINT": na.int64,
     "SMALLINT": na.int16,
@@ -205,13 +206,9 @@ class Rows:
 
 def _arrow(column: Column, held: Buffers, n: int) -> Any:
     kind, data, side = column.type, held.data, held.side
-    if kind.endswith("[n]"):
-        child = c_array_from_buffers(_schema(kind.removesuffix("[n]")), data.size, [None, data.ravel()])
+    if data.ndim == 2:
+        child = c_array_from_buffers(_schema(kind.partition("[")[0]), data.size, [None, data.ravel()])
         return c_array_from_buffers(_schema(kind, data.shape[1]), n, [None], children=[child])
-    if kind.endswith("]"):
-        child = na.c_array(data.ravel())
-        vector = na.fixed_size_list(na.Schema(child.schema), data.shape[1])
-        return c_array_from_buffers(vector, n, [None], children=[child])
     if kind == "BOOLEAN":
         return c_array_from_buffers(_schema(kind), n, [None, np.packbits(data, bitorder="little")])
     if kind in _NUMBERS:
@@ -227,8 +224,8 @@ def _arrow(column: Column, held: Buffers, n: int) -> Any:
 @cache
 def _schema(kind: str, width: int = 0) -> Any:
     """A type of DuckDB in Arrow's terms; making one costs as much as filling it."""
-    if kind.endswith("[n]"):
-        return na.fixed_size_list(_schema(kind.removesuffix("[n]")), width)
+    if kind.endswith("]"):
+        return na.fixed_size_list(_schema(kind.partition("[")[0]), width)
     return na.Schema(_ARROW[kind]())
 
 

@@ -59,7 +59,8 @@ def keep(
     with files.writing(path):
         writer = Writer(path, time.monotonic)
         with writer.transaction() as db:
-            migrate(db, 0, now.isoformat())
+            ((n,),) = db.execute("SELECT len(symbols) FROM experiment").fetchall()
+            migrate(db, n, now.isoformat())
             if anew:
                 db.execute('DELETE FROM "embedding" WHERE probe = ?', [probe]).fetchall()
             db.register("incoming", rows)
