@@ -297,6 +297,8 @@ def test_one_episode_is_looked_at_by_id_or_agent(arena, made):
         (("--agent", "planned"), 2, "no agent named 'planned'; did you mean"),
         (("--episode", "zzz"), 2, "no episode named 'zzz'; "),
         (("--stress", "--blind-spot"), 2, "ask for one of the two"),
+        (("--noise", "0.1"), 2, "--noise is for --stress"),
+        (("--stress", "--noise", "loud"), 2, "--noise loud: write a size"),
         (("--stress", "--agent", "planted"), 2, "--stress and --blind-spot are of whole files"),
         (("nothing.duckdb",), 2, "no experiment file named 'nothing.duckdb'"),
         (("wrong.duckdb",), 1, "wrong.duckdb"),

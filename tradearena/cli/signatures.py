@@ -63,6 +63,10 @@ def signatures(
     stress: Annotated[
         bool, typer.Option("--stress", help="What becomes of each statistic under stress; agents are asked again.")
     ] = False,
+    noise: Annotated[
+        list[str] | None,
+        typer.Option("--noise", metavar="SIZE", help="Stress: noise that scripted agents are asked under; repeatable."),
+    ] = None,
     blind_spot: Annotated[
         bool, typer.Option("--blind-spot", help="What was wished in coupled groups, and what was said of it.")
     ] = False,
@@ -85,6 +89,8 @@ def signatures(
     paths = _files(files or (), home)
     if stress and blind_spot:
         raise UsageError("--stress and --blind-spot are answers of their own; ask for one of the two")
+    if noise and not stress:
+        raise UsageError("--noise is for --stress; what is on record is looked at as it is")
     if (stress or blind_spot) and (as_published or every_row or fresh or episode is not None or agent):
         raise UsageError(
             "--stress and --blind-spot are of whole files; leave out --episode, --agent, --as-published, --all and "
@@ -97,9 +103,11 @@ def signatures(
         raise UsageError(f"--depth {depth}: write a fraction between 0 and 1, 0.05 for a fall of 5 %")
     design = Design(before, depth, spacing, draws, seed=seed, views=_views(view))
     if stress:
-        from tradearena.cli.stress import show_stress
+        from tradearena.cli.stress import IN_TABLE, show_stress
 
-        show_stress(paths, probes=_probes(probe) if probe else None, design=design, json=json, quiet=quiet)
+        design = design if view or json else replace(design, views=IN_TABLE)
+        through = _probes(probe) if probe else None
+        show_stress(paths, probes=through, design=design, noise=noise or (), json=json, quiet=quiet)
         return
     design = replace(design, primary_only=not (json or every_row))
     _study(

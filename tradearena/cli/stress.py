@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PROBES = ("hash", "lsa", "lexical")
 IN_TABLE = ("plan", "intent")
-"""Views that a table has, where none are named; all four and all statistics would be hundreds of lines."""
+"""Views that a table has where none are named: with all four it would be hundreds of lines."""
 
 
 def show_stress(
@@ -62,8 +62,7 @@ def show_stress(
             return watch.look(lambda: f"asked again: {asked:,} decisions")
 
         partners = Partners(paths, halt=halt)
-        asked_for = design or (Design() if json else Design(views=IN_TABLE))
-        found = list(changes(partners, through, replace(asked_for, primary_only=not json), sizes))
+        found = list(changes(partners, through, replace(design or Design(), primary_only=not json), sizes))
     if json:
         report.print_json({"experiments": [str(path) for path in paths], "rows": [_said(row) for row in found]})
     elif not quiet:
