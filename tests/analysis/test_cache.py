@@ -28,6 +28,7 @@ class Dear:
 
     def __init__(self, size=16, *, prompted=False):
         self.hash, self.prompted, self.asked = HashProbe(size), prompted, []
+        self.common = True
         self.name = self.identity = f"dear{size}{'p' if prompted else ''}"
 
     def embed(self, corpora, paths):

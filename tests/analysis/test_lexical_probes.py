@@ -149,8 +149,11 @@ def test_the_vectors_of_real_rationales_are_the_same_each_time(real_data):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("hash", "hash256"), ("hash64", "hash64"), ("lsa", "lsa32"), ("lsa8", "lsa8"), ("hash65536", "hash65536")],
-)
+    [
+        ("hash", "hash256"), ("hash64", "hash64"), ("lsa", "lsa32"), ("lsa8", "lsa8"), ("hash65536", "hash65536"),
+        ("lexical", "lexical"), ("states", "states@-1:mean"), ("states@2:last", "states@2:last"),
+    ],
+)  # fmt: skip
 def test_a_probe_is_had_by_its_name_and_says_its_dimension(name, expected):
     assert probe_of(name).name == expected
     assert not probe_of(name).prompted
@@ -161,7 +164,7 @@ def test_a_probe_is_had_by_its_name_and_says_its_dimension(name, expected):
 )
 def test_an_unknown_name_is_answered_by_what_there_is(name):
     with pytest.raises(
-        UsageError, match=r"^no probe named '.*'; there are hash\[SIZE\], lsa\[SIZE\], transformer:MODEL"
+        UsageError, match=r"^no probe named '.*'; there are hash\[SIZE\], lsa\[SIZE\], lexical, transformer:MODEL"
     ):
         probe_of(name)
 

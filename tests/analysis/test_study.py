@@ -137,7 +137,7 @@ def test_a_trajectory_that_begins_later_on_the_path_is_placed_where_it_is():
 
 def test_lsa_is_judged_by_other_trajectories_only():
     alone = rows_of([planted()], [LsaProbe(4)])
-    assert alone["a, hidden", "plan", "lsa4", "market", "effective_rank"].verdict == "no text"
+    assert alone["a, hidden", "plan", "lsa4", "market", "effective_rank"].verdict == "nothing to fit on"
 
 
 def test_p_and_interval_by_hand():

@@ -38,7 +38,7 @@ TABLE_OF = {name: name.removesuffix("s") for name in FRAMES}
 def written(tmp_path_factory, steps_of, write):
     """Two episodes whose steps hold every kind of value, of which requests were made."""
     path = tmp_path_factory.mktemp("frames") / "mine.duckdb"
-    for name, seed in (("e1", 1), ("e2", 2)):
+    for name, seed in (("e1", 4), ("e2", 2)):
         write(path, steps_of(seed, 12, paid=True), name=name)
     return path
 

@@ -46,7 +46,14 @@ class Probe(Protocol):
         ...
 
 
-PROBES = ("hash[SIZE]", "lsa[SIZE]", "lexical", "transformer:MODEL", "hidden:PATH[@LAYER][:mean|last]")
+PROBES = (
+    "hash[SIZE]",
+    "lsa[SIZE]",
+    "lexical",
+    "transformer:MODEL",
+    "hidden:PATH[@LAYER][:mean|last]",
+    "states[@LAYER][:mean|last]",
+)
 """The names of probes. SIZE is a dimension, 256 and 32 where none is stated; MODEL a folder, or a name on the hub."""
 
 SIZES = range(2, 65_537)
@@ -54,7 +61,8 @@ SIZES = range(2, 65_537)
 
 
 def probe_of(name: str) -> Probe:
-    """The probe of this name: `hash`, `hash512`, `lsa`, `lsa64`, `transformer:MODEL`, `hidden:PATH@LAYER:last`.
+    """The probe of this name: `hash`, `hash512`, `lsa`, `lsa64`, `lexical`, `transformer:MODEL`,
+    `hidden:PATH@LAYER:last`, `states@LAYER`.
 
     Raises:
         UsageError: there is no such probe, or what it takes is not there: a library, a model.
@@ -64,6 +72,10 @@ def probe_of(name: str) -> Probe:
 
         return LexicalProbe()
     kind, _, model = name.partition(":")
+    if own := re.fullmatch(r"states(?:@(-?[0-9]{1,4}))?(?::(mean|last))?", name):
+        from tradearena.analysis.signatures.hidden import StatesProbe
+
+        return StatesProbe(int(own[1] or -1), "last" if own[2] == "last" else "mean")
     if model and kind == "transformer":
         from tradearena.analysis.signatures.transformer import TransformerProbe
 

@@ -150,17 +150,21 @@ class SignatureTrial:
         numbers = self._numbers(seed)
         for null in self.nulls:
             who = _card(null, {"signal": "momentum", **({"words": "reactive"} if null == "reactive" else {})})
-            traces = self._traces(who, numbers, self.policy, halt)
-            if null == "shuffled":
-                rng = np.random.default_rng(seed)
-                traces = [_reordered(trace, trace, rng.permutation(len(trace))) for trace in traces]
-            elif null == "elsewhere":
-                every = np.arange(self.steps)
-                traces = [_reordered(trace, traces[i - 1], every) for i, trace in enumerate(traces)]
+            traces = self.null(null, self._traces(who, numbers, self.policy, halt), seed)
             alone = [replace(trace, group=trace.episode) for trace in traces]
             yield from self._studied(seed, null, alone, self.design)
             if self.published:
                 yield from _as_published(seed, null, alone)
+
+    @staticmethod
+    def null(null: Null, traces: Sequence[Trace], seed: int) -> list[Trace]:
+        """The traces of a batch as the null has them."""
+        if null == "shuffled":
+            rng = np.random.default_rng(seed)
+            return [_reordered(trace, trace, rng.permutation(len(trace))) for trace in traces]
+        if null == "elsewhere":
+            return [_reordered(trace, traces[i - 1], np.arange(len(trace))) for i, trace in enumerate(traces)]
+        return list(traces)
 
     def _planted(self, seed: int, planted: Planted, halt: Callable[[int], bool]) -> Iterator[Spoken]:
         numbers = self._numbers(seed)
