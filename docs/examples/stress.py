@@ -92,7 +92,7 @@ def main(paths: int) -> None:
             made = study(found, (HashProbe(), LsaProbe(), LexicalProbe()), asked)
             return {(row.view, row.probe): row for row in made if row.primary and row.anchors == kind}
 
-        plain = looked(base, design)
+        plain, still = looked(base, design), looked(base, without_draws(design))
         heads = list(plain)
         print(f"\nAnchors: {planted.ahead_of}; {paths} paths, {next(iter(plain.values())).n_anchors} anchors\n")
         print("| | " + " | ".join(f"{view}, {probe}" for view, probe in heads) + " |")
@@ -100,7 +100,7 @@ def main(paths: int) -> None:
         print("| none | " + " | ".join(f"{plain[head].value:+.4f} (p {plain[head].p:.3g})" for head in heads) + " |")
         for name, found in stressed(trial, planted, paths, base):
             made = looked(found, without_draws(design))
-            print(f"| {name} | " + " | ".join(cell(plain[head], made[head]) for head in heads) + " |", flush=True)
+            print(f"| {name} | " + " | ".join(cell(still[head], made[head]) for head in heads) + " |", flush=True)
 
 
 if __name__ == "__main__":
