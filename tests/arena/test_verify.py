@@ -366,9 +366,9 @@ def test_what_each_rule_took_is_recomputed(file, tmp_path):
     copy, last = tmp_path / "copy.duckdb", "rowid = (SELECT max(rowid) FROM clip)"
     little = "list_transform(moved::DOUBLE[], lambda x: x * 1.0001)::DOUBLE[4]"
     for change, field in (
-        ("DELETE FROM clip", "moved"),
-        (f"DELETE FROM clip WHERE {last}", "moved"),
-        (f"UPDATE clip SET rule = 'gross' WHERE {last}", "moved"),
+        ("DELETE FROM clip", "rule"),
+        (f"DELETE FROM clip WHERE {last}", "rule"),
+        (f"UPDATE clip SET rule = 'gross' WHERE {last}", "rule"),
         (f"UPDATE clip SET moved = {little} WHERE {last}", "moved"),
         (f"INSERT INTO clip SELECT * FROM clip WHERE {last}", "rule"),
         ("UPDATE clip SET seq = 9 - seq", "rule"),

@@ -133,8 +133,14 @@ def _clips(t: int, held: Sequence[Clip], made: Sequence[Clip]) -> None:
     if [*stands] != [*should] and [rule for rule in stands if rule in should] != [r for r in should if r in stands]:
         raise Differs("clip", t, "rule", rules, [*should])
     for rule in {**should, **stands}:
-        nothing = np.zeros_like(stands[rule] if rule in stands else should[rule])
-        _alike("clip", t, "moved", stands.get(rule, nothing), should.get(rule, nothing))
+        if rule in stands and rule in should:
+            _alike("clip", t, "moved", stands[rule], should[rule])
+            continue
+        moved = stands[rule] if rule in stands else should[rule]
+        try:
+            _alike("clip", t, "moved", moved, np.zeros_like(moved))
+        except Differs:
+            raise Differs("clip", t, "rule", rules, [*should]) from None
 
 
 def _each(table: str, t: int, recorded: Row, recomputed: Row) -> None:
