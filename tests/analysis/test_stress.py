@@ -59,7 +59,7 @@ def plain(panel, tmp_path_factory):
 def noisy(panel, tmp_path_factory):
     """The organism on these bars with noise."""
     path = tmp_path_factory.mktemp("noisy") / "noisy.duckdb"
-    return made(path, panel, "organism-collapsing", "organism-collapsing+weights-only", noise=LOUD)
+    return made(path, panel, "organism-collapsing", noise=LOUD)
 
 
 @pytest.fixture(scope="module")
