@@ -73,9 +73,12 @@ def test_wishes_that_narrow_before_every_fall_are_found_and_of_ones_own_nav_are_
         row = found["a, hidden", "intent", "weights", kind, "effective_rank"]
         assert row.p == pytest.approx(0.01)
         assert row.value < row.interval[1] < row.null_mean
-        assert row.verdict == ("contraction, mechanical" if kind == "own" else "contraction before trouble")
+        assert row.verdict == ("mechanical" if kind == "own" else "contraction before trouble")
+        assert row.primary is (kind == "market")
         assert row.n_anchors == 9
         assert row.n_clusters == 1
+        if kind == "own":
+            continue
         lead = dict(zip(row.lead.steps, row.lead.value, strict=True))
         assert lead[0] == pytest.approx(row.value)
         assert min(lead, key=lead.get) == 0
@@ -100,7 +103,9 @@ def test_every_statistic_is_there_and_only_the_declared_one_is_adjusted_for_how_
     assert {row.statistic for row in found} == {*MEASURES, *BLOCKWISE}
     primary = [row for row in found if row.primary]
     assert {row.statistic for row in primary} == {"effective_rank"}
-    assert len(primary) == 2 * len(list(clouds([planted()], [HashProbe()])))
+    mechanical = 2  # intent and fused, at anchors of one's own
+    assert len(primary) == 2 * len(list(clouds([planted()], [HashProbe()]))) - mechanical
+    assert not any(row.anchors == "own" and row.view in ("intent", "fused") for row in primary)
     assert all((row.p_adjusted is None) == (not row.primary or row.p is None) for row in found)
     assert all(row.p_adjusted >= row.p for row in primary if row.p is not None)
 

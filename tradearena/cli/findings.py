@@ -18,8 +18,6 @@ from tradearena.cli.terminal import say
 SHORT = {
     "contraction before trouble": "contraction",
     "expansion before trouble": "expansion",
-    "contraction, mechanical": "mechanical",
-    "expansion, mechanical": "mechanical",
     "nothing to fit on": "no fit",
     "nothing to see": "nothing seen",
 }
@@ -60,29 +58,29 @@ def print_findings(found: Findings, design: Design) -> None:
 
 
 def _print_group(group: str, traces: Sequence[Trace], anchors: Sequence[Anchored], rows: Sequence[Row]) -> None:
-    primary = [row for row in rows if row.primary]
+    declared, tests = [row for row in rows if row.statistic == PRIMARY], sum(row.primary for row in rows)
     paths = len({each.window for each in anchors})
     decisions = sum(len(trace) for trace in traces)
     held = count(len(traces), "trajectory"), count(decisions, "decision"), count(paths, "market path")
     title = f"{name_of(group)}: {', '.join(held)}"
     heads = ["view", "probe", "at", "value", "null", "95 % interval", "p", "Holm", "n", "verdict"]
-    _print_fitting(heads, list(_lines(primary)), title)
-    for row in primary:
+    _print_fitting(heads, list(_lines(declared)), title)
+    for row in declared:
         if _is_found(row):
-            say(report.wrapped(sentence(row, len(primary))))
+            say(report.wrapped(sentence(row, tests)))
             for line in profile(row.lead) if row.lead else ():
                 say(f"  {line}")
-    rest = [row for row in rows if not row.primary and row.value is not None]
+    rest = [row for row in rows if row.statistic != PRIMARY and row.value is not None]
     if rest:
         heads = ["statistic", "view", "probe", "at", "value", "null", "95 % interval", "p"]
         title = f"{name_of(group)}: exploratory, p not adjusted"
         _print_fitting(heads, [[row.statistic, *_cells(row)] for row in rest], title)
 
 
-def _lines(primary: Sequence[Row]) -> Iterator[list[str]]:
+def _lines(declared: Sequence[Row]) -> Iterator[list[str]]:
     """A line of the table for each row; where no row of a kind has anchors enough, one for all of them."""
     for kind in KINDS:
-        own = [row for row in primary if row.anchors == kind]
+        own = [row for row in declared if row.anchors == kind]
         if len(own) > 1 and all(row.verdict == "not enough" for row in own):
             yield ["all", "all", kind, *["–"] * 5, _n(own[0]), own[0].verdict]
             continue
@@ -131,14 +129,11 @@ def sentence(row: Row, tests: int) -> str:
     """
     through = "" if row.view == "intent" else f" through {row.probe}"
     onsets = f"{count(row.n_anchors, 'independent onset')} on {count(row.n_clusters, 'market path')}"
-    said = (
+    return (
         f"{name_of(row.group)}, {row.view}{through}, {row.anchors} anchors: {NAMES[row.statistic]} "
         f"{_moved(row.value)} before {onsets} than away from them ({_moved(row.null_mean)} were the onsets elsewhere), "
         f"95 % interval {_interval(row)}, p = {_p(row.p)}, {_p(row.p_adjusted)} after Holm over {tests}."
     )
-    if row.verdict.endswith("mechanical"):
-        said += " Weights move one's own NAV: at own anchors this is arithmetic, and no signature."
-    return said
 
 
 def _moved(value: float | None) -> str:
@@ -195,10 +190,8 @@ def _print_sum(rows: Sequence[Row]) -> None:
     """How many were asked, and what came of them."""
     primary = [row for row in rows if row.primary]
     tested = [row for row in primary if row.p is not None]
-    signatures = [row for row in tested if _is_found(row) and not row.verdict.endswith("mechanical")]
-    mechanical = sum(map(_is_found, tested)) - len(signatures)
-    said = f"Of {count(len(primary), 'row')} declared beforehand {len(tested)} could be tested, {len(signatures)} found"
-    say(f"{said}{f', and {mechanical} mechanical' if mechanical else ''}.")
+    found = sum(map(_is_found, tested))
+    say(f"Of {count(len(primary), 'row')} declared beforehand {len(tested)} could be tested, {found} found.")
 
 
 def _print_terms(found: Findings, design: Design) -> None:

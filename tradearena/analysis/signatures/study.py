@@ -334,10 +334,10 @@ def _rows(
     for place, name in enumerate((*design.measures, *design.trained)):
         draws = means[: design.blockwise + 1 if name in BLOCKWISE else None, place]
         value, null_mean, interval, p = judged(draws)
-        primary = name == PRIMARY
+        primary = name == PRIMARY and not _mechanical(kind, cloud.view)
         yield Row(
             group, cloud.view, cloud.probe, kind, name, primary, value, null_mean, interval, p, None, n, len(paths),
-            "exploratory" if p is not None else "nothing to see",
+            _unadjusted(name, kind, cloud.view, p),
             tuple((path.window, float(v)) for path, v in zip(paths, values[:, 0, place], strict=True) if v == v),
             lead if primary else None,
         )  # fmt: skip
@@ -373,9 +373,8 @@ def _lead(draws: Array, steps: range) -> Lead | None:
 
 def _unsaid(group: str, cloud: Cloud, kind: Kind, n: int, paths: int, said: str, design: Design) -> Iterator[Row]:
     for name in (*design.measures, *design.trained):
-        yield Row(
-            group, cloud.view, cloud.probe, kind, name, name == PRIMARY, None, None, None, None, None, n, paths, said
-        )
+        primary = name == PRIMARY and not _mechanical(kind, cloud.view)
+        yield Row(group, cloud.view, cloud.probe, kind, name, primary, None, None, None, None, None, n, paths, said)
 
 
 def _adjusted(rows: Sequence[Row]) -> list[Row]:
@@ -393,7 +392,19 @@ def _verdict(row: Row, p: float | None) -> str:
     if p > ALPHA:
         return "none found"
     way = "contraction" if row.value < row.null_mean else "expansion"
-    return f"{way}, mechanical" if row.anchors == "own" and row.view in MECHANICAL else f"{way} before trouble"
+    return f"{way} before trouble"
+
+
+def _mechanical(kind: Kind, view: str) -> bool:
+    """Would a difference be arithmetic? What is wished moves one's own NAV, so that there is no effect is false by
+    construction: there is nothing to test, and nothing to call a signature."""
+    return kind == "own" and view in MECHANICAL
+
+
+def _unadjusted(name: str, kind: Kind, view: str, p: float | None) -> str:
+    if p is None:
+        return "nothing to see"
+    return "mechanical" if name == PRIMARY and _mechanical(kind, view) else "exploratory"
 
 
 def without_draws(design: Design) -> Design:

@@ -27,6 +27,7 @@ from tradearena.analysis.asked import Market
 from tradearena.analysis.pairs import Window as Path
 from tradearena.analysis.signatures.asked import asked
 from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
+from tradearena.analysis.signatures.measures import PRIMARY
 from tradearena.analysis.signatures.probe import Probe
 from tradearena.analysis.signatures.published import published, speaks
 from tradearena.analysis.signatures.study import Design, study
@@ -178,7 +179,7 @@ class SignatureTrial:
 
     def _studied(self, seed: int, of: Null | Planted, traces: Sequence[Trace], design: Design) -> Iterator[Spoken]:
         for row in study(traces, self._probes(), replace(design, seed=seed)):
-            if row.primary:
+            if row.statistic == PRIMARY:
                 found = row.n_clusters, row.n_anchors, row.value, row.p
                 yield Spoken(seed, of, "ours", row.view, row.probe, row.anchors, *found)
 
