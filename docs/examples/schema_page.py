@@ -99,10 +99,10 @@ ABOUT = {
     "clips": "The table `clip` with one row per symbol.",
     "books": "What each symbol earned at each bar in the frictionless books between wish and approval, one after each "
     "rule that took something, in money: `place` 0 holds the intent, the last what was approved.",
-    "attribution": "The same by decision and part, the rules one by one: `part` is `intent`, `risk: RULE`, `execution` "
-    "or a cost, `place` their order. Where no rule is on record all of them are in `risk`.",
-    "waterfall": "What each symbol earned at each bar, in money, from what was wished to what was had "
-    "([waterfall](waterfall.md)); `decided` is the bar of the decision in force.",
+    "attribution": "What each symbol earned at each bar, in money, part by part from what was wished to what was had "
+    "([waterfall](waterfall.md)): `part` is `intent`, `risk: RULE`, `execution` or a cost, `place` their order, "
+    "`decided` the bar of the decision in force. Where no rule is on record all of them are in `risk`.",
+    "waterfall": "The same with a column for each part, the rules taken together.",
 }
 
 

@@ -63,7 +63,9 @@ def checked(path: Path) -> Waterfall:
             "SELECT decided, symbol, sum(intent), sum(risk), sum(execution), sum(commission), sum(spread), "
             "sum(impact), sum(borrow), sum(executed) FROM waterfall GROUP BY ALL"
         )
-        _, parts = reader.query("SELECT decided, part, symbol, money FROM attribution ORDER BY decided, place")
+        _, parts = reader.query(
+            "SELECT decided, part, symbol, sum(money) FROM attribution GROUP BY 1, 2, 3, place ORDER BY decided, place"
+        )
     t, nav, intent, approved = np.array(marks).T
     ends = [*found.decided[1:], int(t[-1])]
     for money, begin, end in zip(found.money, found.decided, ends, strict=True):

@@ -57,19 +57,20 @@ VIEWS = {
         SELECT c.episode, c.t, c.seq, c.rule, unnest(e.symbols) AS symbol, unnest(c.moved::DOUBLE[]) AS moved
         FROM clip c, experiment e""",
     "books": f"""
-        WITH took AS (
+        WITH market AS (FROM bar), aim AS (FROM weights),
+        took AS (
             SELECT episode, t, symbol, list_position({[*RULES]}, rule) AS place, 'risk: ' || rule AS book, moved
             FROM clips
             UNION ALL  -- what is not on record by rule
             SELECT episode, t, symbol, {len(RULES) + 1}, 'risk', approved - intent
-            FROM weights SEMI JOIN (FROM step WHERE intent <> approved) USING (episode, t)
+            FROM aim SEMI JOIN (FROM step WHERE intent <> approved) USING (episode, t)
             ANTI JOIN clip USING (episode, t)),
         chain AS (SELECT DISTINCT episode, place, book FROM took UNION ALL SELECT id, 0, 'intent' FROM episode),
         wanted AS (  -- the weights after each rule; the last of them are those approved
             SELECT w.episode, w.t AS decided, w.symbol, c.place, c.book, b.opening AS price,
                    CASE WHEN c.place = max(c.place) OVER (PARTITION BY w.episode) THEN w.approved
                         ELSE w.intent + sum(coalesce(k.moved, 0)) OVER d END / nullif(b.opening, 0) AS shares
-            FROM weights w JOIN chain c USING (episode) JOIN bar b ON b.symbol = w.symbol AND b.t = w.t + 1
+            FROM aim w JOIN chain c USING (episode) JOIN market b ON b.symbol = w.symbol AND b.t = w.t + 1
             LEFT JOIN took k ON k.episode = w.episode AND k.t = w.t AND k.symbol = w.symbol AND k.place = c.place
             WINDOW d AS (PARTITION BY w.episode, w.t, w.symbol ORDER BY c.place)),
         bar_of AS (  -- each bar of an episode, and the decision in force
@@ -80,7 +81,7 @@ VIEWS = {
             SELECT o.*, w.symbol, w.place, w.book, o.t = o.decided + 1 AS taken, w.price,
                    coalesce(w.shares, 0) AS shares, coalesce(b.before, 0) AS before, b.opening,
                    coalesce(b.mark, 0) AS mark
-            FROM bar_of o JOIN wanted w USING (episode, decided) JOIN bar b ON b.t = o.t AND b.symbol = w.symbol),
+            FROM bar_of o JOIN wanted w USING (episode, decided) JOIN market b ON b.t = o.t AND b.symbol = w.symbol),
         worth AS (
             SELECT *, 1 + sum(shares * (mark - price)) OVER (PARTITION BY episode, place, t) AS worth FROM held),
         old AS (  -- what was held before earned until the open, or all of the bar; for each unit at the close before
@@ -96,10 +97,10 @@ VIEWS = {
                     ELSE 0 END AS earned
         FROM new WINDOW b AS (
             PARTITION BY episode, place, symbol ORDER BY t ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)""",
-    "waterfall": """
+    "attribution": f"""
         WITH paper AS (
-            SELECT episode, t, decided, symbol, arg_min(earned, place) AS intent, arg_max(earned, place) AS approved
-            FROM books GROUP BY ALL),
+            SELECT *, earned - lag(earned, 1, 0) OVER b AS money, lead(place) OVER b IS NULL AS approved
+            FROM books WINDOW b AS (PARTITION BY episode, t, symbol ORDER BY place)),
         held AS (
             SELECT m.episode, m.t, b.symbol, coalesce(b.before, 0) AS before, b.opening, coalesce(b.mark, 0) AS mark,
                    m.borrow, coalesce(sum(f.quantity) OVER s, 0) AS shares, coalesce(f.commission, 0) AS commission,
@@ -112,21 +113,19 @@ VIEWS = {
                    lag(shares, 1, 0) OVER s * (opening - before) + shares * (mark - opening) AS gross
             FROM held WINDOW s AS (PARTITION BY episode, symbol ORDER BY t)),
         lent AS (
-            SELECT * EXCLUDE (borrow),
-                   coalesce(borrow * short / nullif(sum(short) OVER (PARTITION BY episode, t), 0), 0) AS borrow
-            FROM earned)
-        SELECT episode, t, decided, symbol, intent, approved - intent AS risk, gross - approved AS execution,
-               -commission AS commission, -spread AS spread, -impact AS impact, -borrow AS borrow,
-               gross - commission - spread - impact - borrow AS executed
-        FROM paper JOIN lent USING (episode, t, symbol)""",
-    "attribution": f"""
-        SELECT episode, decided, symbol, place, part, sum(money) AS money
-        FROM (SELECT episode, decided, symbol, place, book AS part,
-                     earned - lag(earned, 1, 0) OVER (PARTITION BY episode, t, symbol ORDER BY place) AS money
-              FROM books
-              UNION ALL
-              SELECT episode, decided, symbol, {len(RULES) + 1} + list_position({_REST}, part), part, money
-              FROM (UNPIVOT waterfall ON {", ".join(_REST)} INTO NAME part VALUE money))
-        GROUP BY ALL""",
+            SELECT *, coalesce(borrow * short / nullif(sum(short) OVER (PARTITION BY episode, t), 0), 0) AS fee
+            FROM earned),
+        rest AS (
+            SELECT p.episode, p.t, p.decided, p.symbol, unnest({_REST}) AS part,
+                   unnest([l.gross - p.earned, -l.commission, -l.spread, -l.impact, -l.fee]) AS money
+            FROM paper p JOIN lent l USING (episode, t, symbol) WHERE p.approved)
+        SELECT episode, t, decided, symbol, place, book AS part, money FROM paper
+        UNION ALL
+        SELECT episode, t, decided, symbol, {len(RULES) + 1} + list_position({_REST}, part), part, money FROM rest""",
+    "waterfall": f"""
+        SELECT episode, t, decided, symbol, sum(money) FILTER (place = 0) AS intent,
+               coalesce(sum(money) FILTER (place BETWEEN 1 AND {len(RULES) + 1}), 0) AS risk,
+               {", ".join(f"sum(money) FILTER (part = '{part}') AS {part}" for part in _REST)}, sum(money) AS executed
+        FROM attribution GROUP BY ALL""",
 }
 """Name -> query; each may use those before it."""
