@@ -1,13 +1,13 @@
-"""Rows of several episodes are made at once, and cut into what each of them would have been by itself."""
+"""Rows of several episodes are made at once, and sealed as each of them would have been by itself."""
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradearena.store.columns import buffers, cut
+from tradearena.store.columns import buffers
 from tradearena.store.schema import Column
+from tradearena.store.seal import Seal, absorb
 
 COLUMNS = {
     Column("text", "VARCHAR", ""): st.none() | st.text(st.characters(codec="utf-8"), max_size=4),
@@ -26,12 +26,19 @@ def held(rows):
 
 
 @given(st.lists(st.lists(st.tuples(*COLUMNS.values()), max_size=3), min_size=1, max_size=4).filter(any))
-def test_a_piece_is_what_its_rows_are_by_themselves(episodes):
+def test_each_seal_takes_in_what_its_rows_are_by_themselves(episodes):
     counts = [len(rows) for rows in episodes]
-    pieces = cut(held([row for rows in episodes for row in rows]), counts)
-    assert len(pieces) == len(episodes)
-    for rows, piece in zip(episodes, pieces, strict=True):
-        for column, (data, side) in held(rows).items() if rows else ():
-            assert np.ascontiguousarray(piece[column].data).tobytes() == data.tobytes()
-            assert (piece[column].side is None) == (side is None)
-            assert side is None or np.array_equal(piece[column].side, side)
+    together, alone = [Seal() for _ in episodes], [Seal() for _ in episodes]
+    absorb(together, "table", held([row for rows in episodes for row in rows]), counts)
+    for rows, seal in zip(episodes, alone, strict=True):
+        if rows:
+            seal.absorb("table", held(rows))
+    assert [seal.digest() for seal in together] == [seal.digest() for seal in alone]
+
+
+def test_a_seal_knows_which_row_a_value_is_of():
+    rows = [("ab", b"c", 1, 1.0, True, [0.0, 1.0]), ("c", b"ab", None, 2.0, False, [1.0, 0.0])]
+    one, other = Seal(), Seal()
+    one.absorb("table", held(rows))
+    other.absorb("table", held(rows[::-1]))
+    assert one.digest() != other.digest()

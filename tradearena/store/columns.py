@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import duckdb
@@ -139,20 +138,12 @@ def _one(column: Column, parts: Sequence[Buffers]) -> Buffers:
     return Buffers(data, np.concatenate(none))
 
 
-def cut(columns: Mapping[Column, Buffers], counts: Sequence[int]) -> list[Mapping[Column, Buffers]]:
-    """The rows in pieces, one after the other, of so many each."""
-    if len(counts) == 1:
-        return [columns]
-    rows = list(accumulate(counts, initial=0))
-    pieces: list[dict[Column, Buffers]] = [{} for _ in counts]
-    for column, (data, side) in columns.items():
-        places = rows
-        if side is not None and column.type not in _NUMBERS:  # where the texts of each piece begin
-            ends = np.cumsum(np.maximum(side, 0)).tolist()
-            places = [ends[row - 1] if row else 0 for row in rows]
-        for piece, of, among in zip(pieces, pairwise(places), pairwise(rows), strict=True):
-            piece[column] = Buffers(data[slice(*of)], None if side is None else side[slice(*among)])
-    return list(pieces)
+def starts(column: Column, held: Buffers, rows: Sequence[int]) -> Sequence[int]:
+    """Where in the data of a column each of these rows begins: its number, and of a text its first byte."""
+    if held.side is None or column.type in _NUMBERS:
+        return rows
+    ends = np.cumsum(np.maximum(held.side, 0)).tolist()
+    return [ends[row - 1] if row else 0 for row in rows]
 
 
 def count(columns: Mapping[Column, Buffers]) -> int:

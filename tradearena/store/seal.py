@@ -7,13 +7,15 @@ cut into commits; `seal_of` makes it again from a file alone. No number is compu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from tradearena.store.columns import Buffers, buffers, count, fetched, listed
+from tradearena.store.columns import Buffers, buffers, count, fetched, listed, starts
 from tradearena.store.schema import EPISODE_TABLES, KEYS, TABLES, Column
 from tradearena.store.texts import texts
 
@@ -22,23 +24,33 @@ class Seal:
     """A seal in the making: one running hash per column and side buffer."""
 
     def __init__(self) -> None:
-        self._hashes: dict[str, Any] = {}
+        self.hashes: defaultdict[str, Any] = defaultdict(hashlib.sha256)
 
     def absorb(self, table: str, columns: Mapping[Column, Buffers]) -> None:
-        """Take in the next rows of a table."""
-        for column, held in columns.items():
-            for part, data in zip(("data", "side"), held, strict=True):
-                if data is not None:
-                    key = f"{table}.{column.name}.{part}"
-                    running = self._hashes.setdefault(key, hashlib.sha256())
-                    running.update(np.ascontiguousarray(data))
+        """Take in the next rows of a table, if there are any."""
+        if columns:
+            absorb([self], table, columns, [count(columns)])
 
     def digest(self) -> bytes:
         """SHA-256 over the columns in the order of their names."""
         whole = hashlib.sha256()
-        for key in sorted(self._hashes):
-            whole.update(key.encode() + b"\x1f" + self._hashes[key].digest())
+        for key in sorted(self.hashes):
+            whole.update(key.encode() + b"\x1f" + self.hashes[key].digest())
         return whole.digest()
+
+
+def absorb(seals: Sequence[Seal], table: str, columns: Mapping[Column, Buffers], counts: Sequence[int]) -> None:
+    """Have each seal take in its rows of a table, which stand one after the other, so many for each."""
+    rows = list(accumulate(counts, initial=0))
+    for column, (data, side) in columns.items():
+        parts = [("data", data, starts(column, Buffers(data, side), rows))]
+        if side is not None:  # one entry a row, or where a vector holds a NULL as many as it has
+            parts.append(("side", side.reshape(rows[-1], -1), rows))
+        for part, bytes_of, places in parts:
+            key, whole = f"{table}.{column.name}.{part}", np.ascontiguousarray(bytes_of)
+            for seal, n, (begin, end) in zip(seals, counts, pairwise(places), strict=True):
+                if n:
+                    seal.hashes[key].update(whole[begin:end])
 
 
 def rows_of(db: duckdb.DuckDBPyConnection, episode: str) -> Seal:

@@ -18,11 +18,11 @@ import duckdb
 from tradearena.errors import StoreError
 from tradearena.panel import Panel
 from tradearena.store import files
-from tradearena.store.columns import Buffers, Rows, Values, buffers, count, cut, listed
+from tradearena.store.columns import Buffers, Rows, Values, buffers, count, listed
 from tradearena.store.log import Log
 from tradearena.store.recorder import Recorder
 from tradearena.store.schema import TABLES, Column, migrate
-from tradearena.store.seal import closed, rows_of, setup_of
+from tradearena.store.seal import absorb, closed, rows_of, setup_of
 from tradearena.store.texts import TextWriter
 from tradearena.store.waiting import Waiting, parts_of
 
@@ -230,9 +230,7 @@ class Writer:
             _insert(db, "episode", row)
         for table, (columns, counts) in parts_of([waiting for _, waiting in batch.kept]).items():
             held = _held(table, columns, sum(counts))
-            for (recorder, _), piece, n in zip(batch.kept, cut(held, counts), counts, strict=True):
-                if n:
-                    recorder.seal.absorb(table, piece)
+            absorb([recorder.seal for recorder, _ in batch.kept], table, held, counts)
             _append(db, table, held)  # an insert costs 1 ms, whatever the number of rows
         for table, columns in self._new(db, batch.said).items():
             _append(db, table, _held(table, columns, len(next(iter(columns.values())))))
