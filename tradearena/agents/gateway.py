@@ -20,6 +20,7 @@ from tradearena.agents.model import Model, Prices
 from tradearena.errors import AgentError
 
 _loading = threading.Lock()
+_loaded = False
 _endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = {}
 
 
@@ -60,8 +61,16 @@ def quoted(model: Model) -> dict[str, Any]:
     return {"model": model.model, **said, "from": "litellm", "listed": rest}
 
 
+async def ready() -> None:
+    """Returns when litellm is there. It is imported in a thread: that takes seconds, and what it opens belongs to no
+    event loop. Once it is there no thread is asked: beside a busy loop each would wait 10 ms for its turn."""
+    if not _loaded:
+        await asyncio.to_thread(load)
+
+
 def load() -> Any:
     """litellm, silent and confined: it calls nobody but the model."""
+    global _loaded
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else the import fetches a list of prices,
     os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"  # and a request to Anthropic one of headers
     os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a .env file, and nobody knows whose key was used
@@ -76,7 +85,7 @@ def load() -> Any:
             gc.freeze()
             atexit.register(gc.unfreeze)  # else modules that are torn down last complain of leaks
     hush()
-    litellm.suppress_debug_info = litellm.disable_hf_tokenizer_download = True
+    litellm.suppress_debug_info = litellm.disable_hf_tokenizer_download = _loaded = True
     return litellm
 
 

@@ -16,7 +16,7 @@ from tradearena.agents.allowance import Estimate
 from tradearena.agents.answer import storable
 from tradearena.agents.conversation import Reply
 from tradearena.agents.faults import Fault, fault_of
-from tradearena.agents.gateway import close_with_the_loop, hush, key_of, load, prices_of
+from tradearena.agents.gateway import close_with_the_loop, hush, key_of, load, prices_of, ready
 from tradearena.agents.messages import Messages, calls_of, messages_of
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.switchboard import Switchboard, request_key
@@ -82,8 +82,9 @@ class LanguageModel:
             Limited: what the run may spend is not enough for another request.
             Interrupted: a stop was asked for between two attempts.
         """
-        if self._litellm is None:  # in a thread: the import takes seconds, and what it opens belongs to no event loop
-            await asyncio.to_thread(self.check)
+        if self._litellm is None:
+            await ready()
+            self.check()
         form = self._asking if sum(exchange.tools for exchange in before) < self.rounds else self._closing
         said = [system, *(text for exchange in before for text in (exchange.prompt, exchange.reply)), prompt]
         words = [hashlib.sha256(text.encode()).digest() for text in said]

@@ -131,6 +131,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         state, clusters = monitor.state(t, account, estimate)
         decision, latency = record.recall(t), 0.0
         if decision is None:
+            await record.settled()  # nobody is asked before the last reply is safe
             shown = seen.until(t), account.copy(), memory.recent, told, memory.so_far
             what_if = partial(audit, state=state, limits=policy.limits) if setting.rehearse else None
             observation = Observation(t, span.first, previous, *shown, what_if)
@@ -151,7 +152,6 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
                 told=told,
             )
         )
-        await record.settled()
         ledger.order(t, report.approved)
         books.rebalance(report.intent, report.approved, estimate.weights)
         told, gist = feedback.tell(report)

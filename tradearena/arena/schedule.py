@@ -32,7 +32,7 @@ from tradearena.store.writer import GROUP
 CONCURRENCY = 16
 """Episodes that run side by side, unless another number is asked for."""
 
-TOGETHER, MOST = 0.001, 0.05
+TOGETHER, MOST = 0.001, 0.02
 """Seconds that a reply which was paid for waits for others to share its commit, for each other episode that is playing;
 and at most."""
 

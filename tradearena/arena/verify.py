@@ -203,7 +203,7 @@ def _chain(row: EpisodeRow, story: Story, prefix: Prefix | None) -> None:
 
 def _seal(reader: Reader, row: EpisodeRow, story: Story, setup: bytes) -> None:
     """The seal covers all there is; an episode that has not come to its end has none."""
-    seal = closed(reader.db, row.id, story.rows, setup) if row.status in DONE else None
+    seal = closed(reader.db, {row.id: story.rows}, setup)[row.id] if row.status in DONE else None
     if row.seal != seal:
         raise Differs("episode", None, "seal", row.seal, seal)
 

@@ -7,7 +7,7 @@ goes into the next commit. There is one at a time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
@@ -138,11 +138,14 @@ class Committer:
             raise hurry
 
 
-def _tell(waiting: list[asyncio.Future[None]], error: BaseException | None) -> None:
-    """Wake those who wait, but for those who were cancelled or know already."""
-    for told in waiting:
+def _tell(waiting: Sequence[asyncio.Future[None]], error: BaseException | None) -> None:
+    """Wake those who wait, but for those who were cancelled or know already: one in each turn of the loop. Woken all at
+    once they would go on in step, and the first request be sent when the last one is ready."""
+    for place, told in enumerate(waiting, start=1):
         if not told.done():
             told.set_exception(error) if error else told.set_result(None)
+            asyncio.get_running_loop().call_soon(_tell, waiting[place:], error)
+            return
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *values: Any) -> None:

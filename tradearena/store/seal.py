@@ -69,17 +69,22 @@ def setup_of(db: duckdb.DuckDBPyConnection, bars: Mapping[Column, Buffers] | Non
     return seal.digest()
 
 
-def closed(db: duckdb.DuckDBPyConnection, episode: str, rows: Seal, setup: bytes) -> str:
-    """The seal, once the episode's own row says how it ended."""
-    own = Seal()
-    columns = read(db, "episode", "WHERE id = ?", [episode])
-    own.absorb("episode", {column: held for column, held in columns.items() if column.name != "seal"})
-    return hashlib.sha256(setup + rows.digest() + own.digest()).hexdigest()
+def closed(db: duckdb.DuckDBPyConnection, rows: Mapping[str, Seal], setup: bytes) -> dict[str, str]:
+    """The seals of episodes, once their own rows say how they ended."""
+    columns = read(db, "episode", "WHERE id IN (SELECT unnest(?))", [list(rows)])
+    ids = next((listed(column, held, count(columns)) for column, held in columns.items() if column.name == "id"), [])
+    own = [Seal() for _ in ids]
+    sealed = {column: held for column, held in columns.items() if column.name != "seal"}
+    absorb(own, "episode", sealed, [1] * len(ids))
+    return {
+        name: hashlib.sha256(setup + rows[name].digest() + each.digest()).hexdigest()
+        for name, each in zip(ids, own, strict=True)
+    }
 
 
 def seal_of(db: duckdb.DuckDBPyConnection, episode: str) -> str:
     """The seal of an episode from what the file says now."""
-    return closed(db, episode, rows_of(db, episode), setup_of(db))
+    return closed(db, {episode: rows_of(db, episode)}, setup_of(db))[episode]
 
 
 def read(

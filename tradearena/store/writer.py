@@ -234,12 +234,12 @@ class Writer:
             _append(db, table, held)  # an insert costs 1 ms, whatever the number of rows
         for table, columns in self._new(db, batch.said).items():
             _append(db, table, _held(table, columns, len(next(iter(columns.values())))))
-        for episode, changes, finished, recorder in batch.ended:
+        for episode, changes, _, _ in batch.ended:
             sets = ", ".join(f'"{column}" = ?' for column in changes)
             db.execute(f"UPDATE episode SET {sets} WHERE id = ?", [*changes.values(), episode])
-            if finished:
-                self._setup = self._setup or setup_of(db)
-                seal = closed(db, episode, recorder.seal, self._setup)
+        if whole := {episode: recorder.seal for episode, _, finished, recorder in batch.ended if finished}:
+            self._setup = self._setup or setup_of(db)
+            for episode, seal in closed(db, whole, self._setup).items():
                 db.execute("UPDATE episode SET seal = ? WHERE id = ?", [seal, episode])
 
     def _new(self, db: duckdb.DuckDBPyConnection, said: dict[bytes, str]) -> dict[str, dict[str, Values]]:
