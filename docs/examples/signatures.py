@@ -13,14 +13,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from forest import Group, forest
+
 from tradearena import policy
 from tradearena.analysis.abreast import experiments
-from tradearena.analysis.calibration import rate
-from tradearena.analysis.signatures.trial import Planted, SignatureTrial, Spoken
+from tradearena.analysis.calibration import Rate, rate
+from tradearena.analysis.signatures.trial import NULLS, Planted, Planting, SignatureTrial, Spoken
 from tradearena.analysis.signflip import ALPHA
 from tradearena.arena.manifest import versions
 from tradearena.cli.session import Watch
@@ -31,20 +33,25 @@ BEGIN, END = "<!-- tried: docs/examples/signatures.py writes what follows -->\n"
 FIRST = 10_000
 """Seed of the first experiment with something planted."""
 
-STRENGTHS, LEADS = (0.5, 0.75, 1.0), (6, 12)
+STRENGTHS: dict[Planting, tuple[float, ...]] = {"collapsing": (0.5, 0.75, 1.0), "narrowing": (0.02, 0.05, 0.5)}
+"""Of words and of wishes, in units of their own: at a half the wishes are one asset."""
+
+LEADS = (6, 12)
 
 PLANTED = (
     *(
         Planted(what, strength, lead, ahead_of)
         for ahead_of in ("own", "market")
-        for what in ("collapsing", "narrowing")
+        for what, strengths in STRENGTHS.items()
         for lead in LEADS
-        for strength in STRENGTHS
+        for strength in strengths
     ),
     *(Planted("steady", 0.0, lead, ahead_of) for ahead_of in ("own", "market") for lead in LEADS),
 )
 
 Line: TypeAlias = dict[str, Any]
+
+Cells: TypeAlias = dict[tuple[Any, ...], dict[Any, list[Line]]]
 
 
 def tried(where: Path, batches: int, count: int, jobs: int) -> None:
@@ -77,22 +84,31 @@ def _seen(trial: SignatureTrial, seeds: range, jobs: int) -> Iterator[Line]:
 
 
 def _plain(each: Spoken) -> Line:
-    found = each._asdict()
-    return {**found, "of": found["of"] if isinstance(found["of"], str) else found["of"]._asdict()}
+    plain = each._asdict()
+    return {**plain, "of": plain["of"] if isinstance(plain["of"], str) else plain["of"]._asdict()}
 
 
 def written(lines: Sequence[Line]) -> str:
     """All of it as Markdown."""
-    heads = [line for line in lines if "seeds" in line]
-    parts = [_made_by(head) for head in heads]
-    said = [line for line in lines if "view" in line]
-    nulls = [line for line in said if line["part"] == "null"]
-    planted = [line for line in said if line["part"] == "planted"]
+    parts = [_made_by(line) for line in lines if "seeds" in line]
+    nulls, planted = (_of(part, lines) for part in ("null", "planted"))
     if nulls:
-        parts += ["### Nulls: share of paths on which the primary statistic speaks", table(_nulls(nulls))]
+        parts.append("### Nulls: share of paths on which the primary statistic speaks")
+        parts += [_shown("nulls"), table(_nulls(nulls))]
     if planted:
-        parts += ["### Planted: share of experiments in which it is found", table(_planted(planted))]
+        parts += ["### Planted: share of experiments in which it is found", _shown("planted")]
+        for what, strengths in STRENGTHS.items():
+            parts += [f"`organism-{what}` beside `-steady`:", table(_planted(planted, what, strengths))]
     return "\n\n".join(parts)
+
+
+def _of(part: str, lines: Sequence[Line]) -> list[Line]:
+    """What was seen of the nulls, or of what is planted."""
+    return [line for line in lines if "view" in line and line["part"] == part]
+
+
+def _shown(name: str) -> str:
+    return f"![{name}: dots are rates, lines their exact 95 % intervals](images/signatures-{name}.svg)"
 
 
 def _made_by(head: Line) -> str:
@@ -106,39 +122,77 @@ def _made_by(head: Line) -> str:
     )
 
 
+def _cells(lines: Sequence[Line], rows: Sequence[str], column: Callable[[Line], Any]) -> Cells:
+    """What was seen, by row and column of a table."""
+    cells: Cells = {}
+    for line in lines:
+        cells.setdefault(tuple(line[name] for name in rows), {}).setdefault(column(line), []).append(line)
+    return cells
+
+
+def _by_null(lines: Sequence[Line]) -> Cells:
+    return _cells(lines, ("by", "view", "probe", "anchors"), lambda line: line["of"])
+
+
+def _by_planting(lines: Sequence[Line]) -> Cells:
+    """Where a planting must show, at the anchors it is ahead of; what could be tested nowhere is left out."""
+    ahead = [{**line, **line["of"]} for line in lines if line["anchors"] == line["of"]["ahead_of"]]
+    cells = _cells(ahead, ("ahead_of", "lead", "view", "probe"), lambda line: (line["what"], line["strength"]))
+    return {key: by for key, by in cells.items() if any(found(each) for each in by.values())}
+
+
 def _nulls(lines: Sequence[Line]) -> Iterator[list[str]]:
-    yield ["by", "view", "probe", "anchors", "shuffled", "elsewhere", "reactive"]
-    cells: dict[tuple[str, ...], dict[str, list[Line]]] = {}
-    for line in lines:
-        cells.setdefault((line["by"], line["view"], line["probe"], line["anchors"]), {}).setdefault(
-            line["of"], []
-        ).append(line)
-    for key, by in cells.items():
-        yield [*key, *(fired(by.get(null, ())) for null in ("shuffled", "elsewhere", "reactive"))]
+    yield ["by", "view", "probe", "anchors", *NULLS]
+    for key, by in _by_null(lines).items():
+        yield [*key, *(said(found(by.get(null, ()))) for null in NULLS)]
 
 
-def _planted(lines: Sequence[Line]) -> Iterator[list[str]]:
-    """Where a planting must show, at the anchors it is ahead of."""
-    yield ["planted", "ahead of", "lead", "view", "probe", *(f"strength {each:g}" for each in STRENGTHS), "steady"]
-    cells: dict[tuple[Any, ...], dict[Any, list[Line]]] = {}
-    for line in lines:
-        of = line["of"]
-        if line["anchors"] == of["ahead_of"]:
-            key = of["ahead_of"], of["lead"], line["view"], line["probe"]
-            cells.setdefault(key, {}).setdefault((of["what"], of["strength"]), []).append(line)
-    for what in ("collapsing", "narrowing"):
-        for (ahead_of, lead, view, probe), by in cells.items():
-            shown = [fired(by.get((what, strength), ())) for strength in STRENGTHS]
-            yield [what, ahead_of, str(lead), view, probe, *shown, fired(by.get(("steady", 0.0), ()))]
+def _planted(lines: Sequence[Line], what: str, strengths: Sequence[float]) -> Iterator[list[str]]:
+    yield ["ahead of", "lead", "view", "probe", *(f"strength {each:g}" for each in strengths), "steady"]
+    for key, by in _by_planting(lines).items():
+        yield [*map(str, key), *(said(found(by.get(each, ()))) for each in _columns(what, strengths))]
 
 
-def fired(lines: Iterable[Line]) -> str:
-    """Share of those with a p that are significant, with its interval, and n; a dash where none has."""
+def _columns(what: str, strengths: Sequence[float]) -> list[tuple[str, float]]:
+    return [*((what, each) for each in strengths), ("steady", 0.0)]
+
+
+def found(lines: Iterable[Line]) -> Rate | None:
+    """Share of those with a p that are significant; None where none has."""
     known = [line["p"] for line in lines if line["p"] is not None]
-    if not known:
+    return rate(sum(p <= ALPHA for p in known), len(known)) if known else None
+
+
+def said(seen: Rate | None) -> str:
+    """A rate with its interval, and n."""
+    if seen is None:
         return "–"
-    found = rate(sum(p <= ALPHA for p in known), len(known))
-    return f"{found.share:.3f} [{found.interval[0]:.3f}, {found.interval[1]:.3f}], {found.n}"
+    return f"{seen.share:.3f} [{seen.interval[0]:.3f}, {seen.interval[1]:.3f}], {seen.n}"
+
+
+def figures(lines: Sequence[Line]) -> dict[str, str]:
+    """SVGs by name: the primary statistics on the nulls, and where each planting is looked for by what it contracts."""
+    drawn = {}
+    if nulls := _of("null", lines):
+        rows = [
+            Group(" ".join(key), [found(by.get(null, ())) for null in NULLS])
+            for key, by in _by_null(nulls).items()
+            if any(found(each) for each in by.values())
+        ]
+        drawn["nulls"] = forest("Speaks where there is nothing to find: share of paths", NULLS, rows, ALPHA)
+    if planted := _of("planted", lines):
+        rows = [
+            Group(
+                f"{what}, {lead} ahead of {ahead_of}: {view} {probe}",
+                [found(by.get(each, ())) for each in _columns(what, strengths)],
+            )
+            for what, strengths in STRENGTHS.items()
+            for (ahead_of, lead, view, probe), by in _by_planting(planted).items()
+            if view == {"collapsing": "plan", "narrowing": "intent"}[what]
+        ]
+        names = ("weak", "stronger", "strongest", "steady")
+        drawn["planted"] = forest("Finds what was planted: share of experiments", names, rows, ALPHA)
+    return drawn
 
 
 def table(lines: Iterator[list[str]]) -> str:
@@ -155,6 +209,8 @@ def main(stage: str, *words: str) -> None:
     lines = [json.loads(line) for name in words for line in Path(name).read_text(encoding="utf-8").splitlines()]
     page = DOCS / "signatures.md"
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    for name, svg in figures(lines).items():
+        (DOCS / "images" / f"signatures-{name}.svg").write_text(svg, encoding="utf-8")
     page.write_text(f"{before}{BEGIN}\n{written(lines)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 

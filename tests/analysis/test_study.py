@@ -103,9 +103,9 @@ def test_every_statistic_is_there_and_only_the_declared_one_is_adjusted_for_how_
     assert {row.statistic for row in found} == {*MEASURES, *BLOCKWISE}
     primary = [row for row in found if row.primary]
     assert {row.statistic for row in primary} == {"effective_rank"}
-    mechanical = 2  # intent and fused, at anchors of one's own
+    mechanical = 3  # intent, reflect and fused, at anchors of one's own
     assert len(primary) == 2 * len(list(clouds([planted()], [HashProbe()]))) - mechanical
-    assert not any(row.anchors == "own" and row.view in ("intent", "fused") for row in primary)
+    assert not any(row.anchors == "own" and row.view in ("intent", "reflect", "fused") for row in primary)
     assert all((row.p_adjusted is None) == (not row.primary or row.p is None) for row in found)
     assert all(row.p_adjusted >= row.p for row in primary if row.p is not None)
 

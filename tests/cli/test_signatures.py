@@ -80,7 +80,7 @@ def test_json_has_rows_profiles_anchors_design_and_what_was_left_out(arena, made
     found = arena("signatures", made, "--agent", "organism-collapsing", *SMALL, "--json").json
     assert {"rows", "profiles", "anchors", "design", "left_out", "episodes", "experiments"} == set(found)
     assert all(set(row) == ROW for row in found["rows"])
-    assert len(primary(found)) == 2 * (1 + 3 * 2) - 3  # what is mechanical is no test
+    assert len(primary(found)) == 2 * (1 + 3 * 2) - 5  # what is mechanical is no test
     assert {row["statistic"] for row in primary(found)} == {"effective_rank"}
     assert any(row["statistic"] == "auc" and row["value"] is not None for row in found["rows"])
     own, market = found["anchors"]
@@ -265,7 +265,7 @@ def test_exploratory_statistics_are_counted_and_shown_where_they_are_asked_for(a
 
 def test_too_few_draws_for_holm_are_named(arena, made):
     out = arena("signatures", made, "-a", "organism-collapsing", *SMALL).out
-    assert "With 99 draws no p can pass Holm over 11; more would do (--draws)." in out
+    assert "With 99 draws no p can pass Holm over 9; more would do (--draws)." in out
 
 
 def test_without_a_file_the_newest_is_taken_and_without_any_it_says_what_to_type(arena, other, tmp_path):

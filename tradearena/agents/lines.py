@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 Fate: TypeAlias = Literal["well", "busy", "failed"]
 """How a request ended, as far as the number of connections goes: an answer; too many requests; anything else."""
 
-FIRST, MOST = 16, 256
+FIRST, MOST = 32, 256
+"""Connections at first, and at most. Who runs no more than so many episodes side by side, as without being told nobody
+does, never waits for one; of 64 half wait for one answer, and 16 of them would for two if it began with 16."""
 
 
 class Lines:

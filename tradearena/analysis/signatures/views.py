@@ -21,8 +21,9 @@ from tradearena.panel import Array
 
 VIEWS = ("plan", "reflect", "intent", "fused")
 
-MECHANICAL = ("intent", "fused")
-"""Made of weights: what is wished moves one's own NAV, so at anchors of one's own they differ by arithmetic."""
+MECHANICAL = ("intent", "reflect", "fused")
+"""Made of weights, or of what became of them, as `reflect` is of cuts and fills: what is wished moves one's own NAV, so
+at anchors of one's own they differ by arithmetic."""
 
 WEIGHTS = "weights"
 """The probe of `intent`: the vector itself."""
