@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from tradearena.analysis.calibration import Rate
 
 COLOURS = ("#9ecae1", "#4292c6", "#08519c", "#d94801")
-LEFT, WIDTH, STEP, TOP, BOTTOM = 270, 520, 11, 58, 34
+LEFT, WIDTH, STEP, TOP, BOTTOM = 330, 520, 11, 58, 34
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 TEXT = 'font-family="sans-serif" font-size="12" fill="#222"'
 

@@ -23,6 +23,7 @@ from tradearena import policy
 from tradearena.analysis.abreast import experiments
 from tradearena.analysis.calibration import Rate, rate
 from tradearena.analysis.signatures.trial import NULLS, Planted, Planting, SignatureTrial, Spoken
+from tradearena.analysis.signatures.views import MECHANICAL
 from tradearena.analysis.signflip import ALPHA
 from tradearena.arena.manifest import versions
 from tradearena.cli.session import Watch
@@ -170,12 +171,17 @@ def said(seen: Rate | None) -> str:
     return f"{seen.share:.3f} [{seen.interval[0]:.3f}, {seen.interval[1]:.3f}], {seen.n}"
 
 
+def _tied(view: str, anchors: str) -> str:
+    """Whether a row is no test."""
+    return " (mechanical)" if anchors == "own" and view in MECHANICAL else ""
+
+
 def figures(lines: Sequence[Line]) -> dict[str, str]:
     """SVGs by name: the primary statistics on the nulls, and where each planting is looked for by what it contracts."""
     drawn = {}
     if nulls := _of("null", lines):
         rows = [
-            Group(" ".join(key), [found(by.get(null, ())) for null in NULLS])
+            Group(f"{' '.join(key)}{_tied(key[1], key[3])}", [found(by.get(null, ())) for null in NULLS])
             for key, by in _by_null(nulls).items()
             if any(found(each) for each in by.values())
         ]
@@ -183,7 +189,7 @@ def figures(lines: Sequence[Line]) -> dict[str, str]:
     if planted := _of("planted", lines):
         rows = [
             Group(
-                f"{what}, {lead} ahead of {ahead_of}: {view} {probe}",
+                f"{what}, {lead} ahead of {ahead_of}: {view} {probe}{_tied(view, ahead_of)}",
                 [found(by.get(each, ())) for each in _columns(what, strengths)],
             )
             for what, strengths in STRENGTHS.items()

@@ -13,7 +13,7 @@ from tradearena.analysis.signatures.study import Design
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.cli.stress import show_stress
-from tradearena.errors import UsageError
+from tradearena.errors import InvalidRun, UsageError
 from tradearena.market.window import Window
 
 ROW = {
@@ -43,6 +43,20 @@ def test_a_table_has_a_line_for_each_stress(path, capsys, monkeypatch):
     assert "false-audit:alarm: reads no feedback" in out
     assert "too few paths: 6 would do" in out
     assert out.index("organism-collapsing, true") < out.index("random, hidden")
+
+
+def test_what_is_no_result_is_named(tmp_path, capsys):
+    design = Design(before=3, depth=0.02, views=("intent",))
+    for name, agents in ("both", ("random", "organism-garbled")), ("alone", ("organism-garbled",)):
+        plan = Plan(dataset(walk(3, bars=110, n=3)), FREE, Window(), tuple(map(open_agent, agents)))
+        experiment.run(plan, tmp_path / f"{name}.duckdb")
+    show_stress([tmp_path / "both.duckdb"], probes=[], design=design, noise=["0.2"])
+    assert "Left out: 1 INVALID, more than 5 % of the replies lost (organism-garbled true " in capsys.readouterr().out
+    show_stress([tmp_path / "both.duckdb"], probes=[], design=design, noise=["0.2"], json=True)
+    (left_out,) = json.loads(capsys.readouterr().out)["left_out"]
+    assert (left_out["agent"], left_out["why"]) == ("organism-garbled", "invalid")
+    with pytest.raises(InvalidRun, match="no episode of these files can be stressed: 1 INVALID"):
+        show_stress([tmp_path / "alone.duckdb"], probes=[], design=design)
 
 
 def test_json_is_one_object_with_every_statistic(path, capsys):

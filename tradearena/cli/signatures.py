@@ -16,7 +16,7 @@ from tradearena.errors import InvalidRun, UsageError
 
 if TYPE_CHECKING:
     from tradearena.analysis.signatures.probe import Probe
-    from tradearena.analysis.signatures.recorded import Recorded, Wanted
+    from tradearena.analysis.signatures.recorded import Wanted
     from tradearena.analysis.signatures.study import Design
 
 DEFAULT_PROBES = ("hash", "lsa")
@@ -159,7 +159,7 @@ def _study(
     quiet: bool,
 ) -> None:
     from tradearena.analysis.signatures.published import published
-    from tradearena.analysis.signatures.recorded import keeping, recorded
+    from tradearena.analysis.signatures.recorded import in_words, keeping, recorded
     from tradearena.analysis.signatures.study import anchored, study
     from tradearena.cli import report
     from tradearena.cli.findings import Findings, print_findings
@@ -169,7 +169,7 @@ def _study(
     shortest = 2 * design.before + 1
     found = recorded(paths, wanted, shortest, prompts=any(probe.prompted for probe in probes))
     if not found.traces:
-        raise InvalidRun(f"no episode of these files can be looked at: {_why(found, shortest)}")
+        raise InvalidRun(f"no episode of these files can be looked at: {in_words(found.left_out, shortest)}")
     kept = list(keeping(probes, found.files, fresh=fresh, warn=lambda said: say(f"warning: {said}", err=True)))
     rows, anchors = study(found.traces, kept, design), list(anchored(found.traces, design))
     theirs = published(found.traces, design.seed) if as_published else None
@@ -178,23 +178,8 @@ def _study(
     elif not quiet:
         print_findings(Findings(found.traces, rows, anchors, theirs), design)
         if found.left_out:
-            say(report.wrapped(f"Left out: {_why(found, shortest)}."))
+            say(report.wrapped(f"Left out: {in_words(found.left_out, shortest)}."))
         report.print_next(paths[0], complete=True, commands=_next(design, as_published=as_published))
-
-
-def _why(found: Recorded, shortest: int) -> str:
-    """What was left out, named where there is not too much of it, and counted."""
-    said = []
-    for why in dict.fromkeys(each.why for each in found.left_out):
-        own = [each for each in found.left_out if each.why == why]
-        names = ", ".join(f"{each.agent} {each.feedback} {each.episode}" for each in own[:3])
-        more = f", {len(own) - 3} more" if len(own) > 3 else ""
-        reason = {
-            "invalid": "INVALID, more than 5 % of the replies lost",
-            "too short": f"fewer than {shortest} decisions",
-        }.get(why, why)
-        said.append(f"{len(own)} {reason} ({names}{more})")
-    return "; ".join(said) or "they hold none"
 
 
 def _next(design: Design, *, as_published: bool) -> list[tuple[str, str]]:

@@ -37,6 +37,7 @@ def show_stress(
         noise: sizes that scripted agents are asked again under, as `compare --noise` takes them; else two usual ones.
 
     Raises:
+        InvalidRun: no episode is a result.
         UsageError: there is nothing to stress, an episode stands in two files, or a size is none.
         StoreError: a file cannot be read, or is not what it says.
         Interrupted: it was stopped.
@@ -45,6 +46,7 @@ def show_stress(
 
     from tradearena.analysis.signatures.partners import NOISES, Partners
     from tradearena.analysis.signatures.probe import probe_of
+    from tradearena.analysis.signatures.recorded import in_words
     from tradearena.analysis.signatures.stress import changes
     from tradearena.analysis.signatures.study import Design
     from tradearena.cli import report
@@ -64,10 +66,13 @@ def show_stress(
         partners = Partners(paths, halt=halt)
         found = list(changes(partners, through, replace(design or Design(), primary_only=not json), sizes))
     if json:
-        report.print_json({"experiments": [str(path) for path in paths], "rows": [_said(row) for row in found]})
+        said, left_out = [_said(row) for row in found], [each._asdict() for each in partners.left_out]
+        report.print_json({"experiments": [str(path) for path in paths], "rows": said, "left_out": left_out})
     elif not quiet:
         for group, rows in groupby(sorted(found, key=lambda row: row.group), key=lambda row: row.group):
             _print_group(group, [row for row in rows if row.primary])
+        if partners.left_out:
+            say(report.wrapped(f"Left out: {in_words(partners.left_out)}."))
 
 
 def _said(row: Change) -> dict[str, Any]:

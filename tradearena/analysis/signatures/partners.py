@@ -19,18 +19,16 @@ import numpy as np
 
 from tradearena.agents.card import VOICES, AgentCard, in_form, scripted
 from tradearena.analysis.asked import Market
-from tradearena.analysis.metrics import validity
 from tradearena.analysis.signatures.asked import asked
+from tradearena.analysis.signatures.recorded import LeftOut, in_words, results
 from tradearena.analysis.signatures.trace import Trace, read
-from tradearena.errors import StoreError, UsageError
+from tradearena.errors import InvalidRun, StoreError, UsageError
 from tradearena.market.noise import Noise, noise_named, noised_panel
 from tradearena.market.window import Span
 from tradearena.panel import Panel
 from tradearena.policy import Policy
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
-from tradearena.store.schema import DONE
-from tradearena.store.trajectories import trajectories
 
 WORDLESS: Final = "weights-only"
 
@@ -83,26 +81,30 @@ Found: TypeAlias = Trace | str
 
 
 class Partners:
-    """The trajectories of these files, and whoever can be asked again.
+    """The trajectories of these files, and whoever can be asked again; what is no result is `left_out`.
 
     Args:
         halt: asked before every decision of those who are asked again; True stops.
 
     Raises:
         UsageError: there is nothing to stress, or an episode stands in two files.
+        InvalidRun: no episode is a result.
         StoreError: a file cannot be read, or is not what it says.
     """
 
     def __init__(self, paths: Iterable[Path], *, halt: Callable[[int], bool] = lambda _t: False) -> None:
         self.held: dict[tuple[object, ...], Held] = {}
+        self.left_out: list[LeftOut] = []
         self._halt = halt
         self._markets: dict[tuple[int, str, str], Market] = {}
         self._same: dict[tuple[str, str], bool] = {}
         for path in paths:
-            for each in _on_file(path):
+            for each in _on_file(path, self.left_out):
                 if each.key in self.held:
                     raise UsageError(f"{path}: episode {each.row.id} stands in another file as well; name each once")
                 self.held[each.key] = each
+        if self.left_out and not self.held:
+            raise InvalidRun(f"no episode of these files can be stressed: {in_words(self.left_out)}")
         _sound(self.held.values())
         self.bases = list(_bases(self.held.values()))
         if not self.bases:
@@ -165,15 +167,14 @@ def _bases(held: Iterable[Held]) -> Iterator[Held]:
             yield each
 
 
-def _on_file(path: Path) -> Iterator[Held]:
-    """Episodes that are results, and are no forks and no open loops."""
+def _on_file(path: Path, left_out: list[LeftOut]) -> Iterator[Held]:
+    """Episodes that are results, and are no forks and no open loops; the others are listed."""
     with Reader(path) as reader:
         setup, panel = reader.experiment(), reader.panel()
         if panel.digest != setup.dataset_digest:
             raise StoreError(f"{path}: its bars were changed; see `tradearena replay --verify`")
-        rows = [row for row in reader.episodes() if row.status in DONE and not row.parent]
-        paths = trajectories(reader, [row.id for row in rows])
-        rows = [row for row, made in zip(rows, paths, strict=True) if validity(made)["valid"]]
+        rows, others = results(reader, reader.episodes())
+        left_out += others
         policy = Policy.model_validate_json(json.dumps(setup.policy))
         for row, trace in zip(rows, read(reader, rows), strict=True):
             name, _, form = row.agent.rpartition("+")

@@ -67,16 +67,38 @@ def recorded(files: Sequence[Path], wanted: Wanted, shortest: int, *, prompts: b
     found = Recorded([], [], [])
     for file, rows in chosen.items():
         with Reader(file) as reader:
-            kept = []
-            for row, path in zip(rows, trajectories(reader, [row.id for row in rows]), strict=True):
-                why = _why_not(row) or ("" if validity(path)["valid"] else "invalid")
-                if why := why or ("too short" if len(path.decided) < shortest else ""):
-                    found.left_out.append(LeftOut(str(file), row.id, row.agent, row.feedback, why))
-                else:
-                    kept.append(row)
+            kept, left_out = results(reader, rows, shortest)
+            found.left_out.extend(left_out)
             found.traces.extend(read(reader, kept, prompts=prompts))
             found.files.extend([file] * len(kept))
     return found
+
+
+def results(reader: Reader, rows: Sequence[EpisodeRow], shortest: int = 0) -> tuple[list[EpisodeRow], list[LeftOut]]:
+    """The episodes that are a result and evidence of their own, and those that are not."""
+    kept, left_out = [], []
+    for row, path in zip(rows, trajectories(reader, [row.id for row in rows]), strict=True):
+        why = _why_not(row) or ("" if validity(path)["valid"] else "invalid")
+        if why := why or ("too short" if len(path.decided) < shortest else ""):
+            left_out.append(LeftOut(str(reader.path), row.id, row.agent, row.feedback, why))
+        else:
+            kept.append(row)
+    return kept, left_out
+
+
+def in_words(left_out: Sequence[LeftOut], shortest: int = 0) -> str:
+    """What was left out, named where there is not too much of it, and counted."""
+    said = []
+    for reason in dict.fromkeys(each.why for each in left_out):
+        own = [each for each in left_out if each.why == reason]
+        names = ", ".join(f"{each.agent} {each.feedback} {each.episode}" for each in own[:3])
+        more = f", {len(own) - 3} more" if len(own) > 3 else ""
+        said_of = {
+            "invalid": "INVALID, more than 5 % of the replies lost",
+            "too short": f"fewer than {shortest} decisions",
+        }.get(reason, reason)
+        said.append(f"{len(own)} {said_of} ({names}{more})")
+    return "; ".join(said) or "they hold none"
 
 
 def _chosen(files: Sequence[Path], wanted: Wanted) -> dict[Path, list[EpisodeRow]]:
