@@ -90,6 +90,32 @@ def test_who_asks_while_a_commit_is_written_waits_a_moment_for_others_even_when_
     assert on_file(path) == {"e1": 1, "e2": 1, "e3": 1}
 
 
+def test_those_who_share_a_commit_go_on_one_after_the_other(path, clock, steps_of):
+    """Each goes some turns of the loop further before the last is woken; who was cancelled holds nobody up."""
+    writer, recorder = begun(path, clock, "e1")
+    recorder.keep(steps_of(1).steps[0])
+    seen = []
+
+    async def wait(committer, name):
+        await committer.commit(0.0)
+        for turn in range(4):
+            seen.append((name, turn))
+            await asyncio.sleep(0)
+
+    async def main():
+        with Committer(writer) as committer:
+            waiting = [asyncio.create_task(wait(committer, name)) for name in range(8)]
+            await asyncio.sleep(0)
+            waiting[2].cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            assert waiting[2].cancelled()
+
+    asyncio.run(main())
+    assert {name for name, _ in seen} == {0, 1, 3, 4, 5, 6, 7}
+    assert seen.index((0, 3)) < seen.index((7, 0))
+    assert [name for name, turn in seen if turn == 0] == [0, 1, 3, 4, 5, 6, 7]
+
+
 def test_the_event_loop_goes_on_while_a_commit_is_written(path, clock, steps_of):
     writer, recorder = begun(path, clock, "e1")
     ticks = 0
