@@ -51,7 +51,8 @@ def test_what_is_no_result_is_named(tmp_path, capsys):
         plan = Plan(dataset(walk(3, bars=110, n=3)), FREE, Window(), tuple(map(open_agent, agents)))
         experiment.run(plan, tmp_path / f"{name}.duckdb")
     show_stress([tmp_path / "both.duckdb"], probes=[], design=design, noise=["0.2"])
-    assert "Left out: 1 INVALID, more than 5 % of the replies lost (organism-garbled true " in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Left out: 1 INVALID, more than 5 % of the replies lost (organism-garbled true" in out
     show_stress([tmp_path / "both.duckdb"], probes=[], design=design, noise=["0.2"], json=True)
     (left_out,) = json.loads(capsys.readouterr().out)["left_out"]
     assert (left_out["agent"], left_out["why"]) == ("organism-garbled", "invalid")

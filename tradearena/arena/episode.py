@@ -108,6 +108,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
     fills: list[Fill] = []
     previous: int | None = None
     told: str | None = None
+    ending: Ending = "complete"
 
     for t in range(span.first, span.last + 1):
         if (fill := ledger.open(t)) is not None:
@@ -115,7 +116,8 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         nav = ledger.close(t)
         marks.append(Mark(t, nav, ledger.cash, ledger.owed, ledger.borrow, *books.advance(t)))
         if ledger.ruined:
-            return "ruined", record.close("ruined", tuple(marks), tuple(fills))
+            ending = "ruined"
+            break
         if turn is not None and t == turn.at:  # a fork leaves its trunk
             policy, reference = turn.policy, turn.reference
             ledger.terms, ledger.allow_short = policy.execution, policy.limits.allow_short
@@ -158,7 +160,8 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         memory.add(t, decision, gist, account)
         marks, fills, previous = [], [], t
 
-    return "complete", record.close("complete", tuple(marks), tuple(fills))
+    await record.settled()  # before it is closed: that it ended, and what happened last, is one commit
+    return ending, record.close(ending, tuple(marks), tuple(fills))
 
 
 async def _ask(agent: Agent, observation: Observation, record: Record) -> tuple[Decision, float]:

@@ -162,7 +162,6 @@ class Schedule:
         self.writer.begin_episode({"started_at": self.now(), **due.row}, recorder, at_once=False)
         try:
             status, root = await play(planned.candidate.seat(seat), setting, recorder)
-            await recorder.settled()  # the last reply is safe before the next episode begins
         except (Undecided, DivergedError, SolverError, asyncio.CancelledError) as error:
             if _cancelled() or isinstance(error, asyncio.CancelledError):  # an agent may have hidden that it was
                 with suppress(StoreError):
