@@ -98,6 +98,27 @@ def test_too_few_anchors_are_not_enough_and_no_text_is_no_text():
     assert silent["a, hidden", "reflect", "hash256", "market", "effective_rank"].verdict == "no text"
 
 
+class Widths:
+    """Turns texts into vectors that are wider with each trajectory, as the states of different models are."""
+
+    name, prompted, common = "widths", False, True
+
+    def embed(self, corpora, _paths):
+        return [
+            None if corpus is None else rng(i).standard_normal((len(corpus), 4 + i)) for i, corpus in enumerate(corpora)
+        ]
+
+
+def test_vectors_of_different_widths_are_told_apart_within_each_trajectory():
+    paths = [replace(planted(), episode=f"e{i}", window=Window(f"path {i}", 0, 259)) for i in range(2)]
+    paths[1] = replace(paths[1], intent=np.hstack([paths[1].intent, paths[1].intent[:, :1]]))
+    found = rows_of(paths, [Widths()], replace(QUICK, primary_only=False))
+    for view, probe in (("plan", "widths"), ("intent", "weights")):
+        row = found["a, hidden", view, probe, "market", "auc"]
+        assert row.n_clusters == 2
+        assert 0.0 <= row.value <= 1.0
+
+
 def test_every_statistic_is_there_and_only_the_declared_one_is_adjusted_for_how_often_was_asked():
     found = study([planted()], [HashProbe()], replace(QUICK, primary_only=False))
     assert {row.statistic for row in found} == {*MEASURES, *BLOCKWISE}

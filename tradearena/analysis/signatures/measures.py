@@ -134,10 +134,12 @@ def profile(view: Seen, masks: Masks, steps: Iterable[int]) -> Array:
 
 
 def blockwise(seen: Iterable[tuple[int, Seen, Masks]], gap: int, *, common: bool) -> Iterator[Array]:
-    """[B, 2] for each path in turn: separation out of sample, the mean over its traces."""
+    """[B, 2] for each path in turn: separation out of sample, the mean over its traces. `common`: are vectors of one
+    width in one space?"""
     held = list(seen)
     if not held:
         return
+    common = common and len({view.common.shape[1] for _, view, _ in held}) == 1
     paths = [path for path, _, _ in held]
     rows = _in_one_space([view for _, view, _ in held]) if common else [view.white[0] for _, view, _ in held]
     found = separation(rows, [masks for _, _, masks in held], paths, gap=gap, common=common)

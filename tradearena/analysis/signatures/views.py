@@ -31,7 +31,7 @@ WEIGHTS = "weights"
 
 class Cloud(NamedTuple):
     """One view through one probe: for each trace [K, d], or None where there is nothing to see. `common`: are the
-    vectors of all traces in one space?"""
+    vectors of all traces that have the same width in one space?"""
 
     view: str
     probe: str
@@ -42,8 +42,7 @@ class Cloud(NamedTuple):
 def clouds(traces: Sequence[Trace], probes: Sequence[Probe], views: Sequence[str] = VIEWS) -> Iterator[Cloud]:
     """Every view through every probe; `intent` once."""
     if "intent" in views:
-        widths = {trace.intent.shape[1] for trace in traces}
-        yield Cloud("intent", WEIGHTS, [trace.intent for trace in traces], common=len(widths) == 1)
+        yield Cloud("intent", WEIGHTS, [trace.intent for trace in traces], common=True)
     path_of = {window: path for path, windows in enumerate(clusters(t.window for t in traces)) for window in windows}
     paths = [path_of[trace.window] for trace in traces]
     for probe in probes:
