@@ -144,14 +144,16 @@ def _by_planting(lines: Sequence[Line]) -> Cells:
 
 def _nulls(lines: Sequence[Line]) -> Iterator[list[str]]:
     yield ["by", "view", "probe", "anchors", *NULLS]
-    for key, by in _by_null(lines).items():
-        yield [*key, *(said(found(by.get(null, ()))) for null in NULLS)]
+    for (by, view, probe, anchors), cells in _by_null(lines).items():
+        row = [by, view, probe, f"{anchors}{_tied(view, anchors, by)}"]
+        yield [*row, *(said(found(cells.get(null, ()))) for null in NULLS)]
 
 
 def _planted(lines: Sequence[Line], what: str, strengths: Sequence[float]) -> Iterator[list[str]]:
     yield ["ahead of", "lead", "view", "probe", *(f"strength {each:g}" for each in strengths), "steady"]
-    for key, by in _by_planting(lines).items():
-        yield [*map(str, key), *(said(found(by.get(each, ()))) for each in _columns(what, strengths))]
+    for (ahead_of, lead, view, probe), by in _by_planting(lines).items():
+        row = [f"{ahead_of}{_tied(view, ahead_of)}", str(lead), view, probe]
+        yield [*row, *(said(found(by.get(each, ()))) for each in _columns(what, strengths))]
 
 
 def _columns(what: str, strengths: Sequence[float]) -> list[tuple[str, float]]:
@@ -171,9 +173,9 @@ def said(seen: Rate | None) -> str:
     return f"{seen.share:.3f} [{seen.interval[0]:.3f}, {seen.interval[1]:.3f}], {seen.n}"
 
 
-def _tied(view: str, anchors: str) -> str:
-    """Whether a row is no test."""
-    return " (mechanical)" if anchors == "own" and view in MECHANICAL else ""
+def _tied(view: str, anchors: str, by: str = "ours") -> str:
+    """Whether a row of ours is no test."""
+    return " (mechanical)" if by == "ours" and anchors == "own" and view in MECHANICAL else ""
 
 
 def figures(lines: Sequence[Line]) -> dict[str, str]:
@@ -181,7 +183,7 @@ def figures(lines: Sequence[Line]) -> dict[str, str]:
     drawn = {}
     if nulls := _of("null", lines):
         rows = [
-            Group(f"{' '.join(key)}{_tied(key[1], key[3])}", [found(by.get(null, ())) for null in NULLS])
+            Group(f"{' '.join(key)}{_tied(key[1], key[3], key[0])}", [found(by.get(null, ())) for null in NULLS])
             for key, by in _by_null(nulls).items()
             if any(found(each) for each in by.values())
         ]

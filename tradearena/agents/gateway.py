@@ -63,7 +63,7 @@ def quoted(model: Model) -> dict[str, Any]:
 
 async def ready() -> None:
     """Returns when litellm is there. It is imported in a thread: that takes seconds, and what it opens belongs to no
-    event loop. Once it is there no thread is asked: beside a busy loop each would wait 10 ms for its turn."""
+    event loop. Once it is there no thread is asked: beside a busy loop each would wait long for its turn."""
     if not _loaded:
         await asyncio.to_thread(load)
 

@@ -42,12 +42,12 @@ class Seal:
 def absorb(seals: Sequence[Seal], table: str, columns: Mapping[Column, Buffers], counts: Sequence[int]) -> None:
     """Have each seal take in its rows of a table, which stand one after the other, so many for each."""
     rows = list(accumulate(counts, initial=0))
-    for column, (data, side) in columns.items():
-        parts = [("data", data, starts(column, Buffers(data, side), rows))]
-        if side is not None:  # one entry a row, or where a vector holds a NULL as many as it has
-            parts.append(("side", side.reshape(rows[-1], -1), rows))
-        for part, bytes_of, places in parts:
-            key, whole = f"{table}.{column.name}.{part}", np.ascontiguousarray(bytes_of)
+    for column, held in columns.items():
+        parts = [("data", held.data, starts(column, held, rows))]
+        if held.side is not None:  # one entry a row, or where a vector holds a NULL as many as it has
+            parts.append(("side", held.side.reshape(rows[-1], -1), rows))
+        for part, data, places in parts:
+            key, whole = f"{table}.{column.name}.{part}", np.ascontiguousarray(data)
             for seal, n, (begin, end) in zip(seals, counts, pairwise(places), strict=True):
                 if n:
                     seal.hashes[key].update(whole[begin:end])
