@@ -155,12 +155,9 @@ def set_aside(path: Path, db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
         return _attached(copy, path)
 
 
-_Key: TypeAlias = tuple[Path, int | None]
-"""The file, and how many threads there are."""
-
-_roots = WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[_Key, duckdb.DuckDBPyConnection]]()
-_spare: dict[_Key, duckdb.DuckDBPyConnection] = {}
-"""At most one database that nobody uses."""
+_roots = WeakKeyDictionary[duckdb.DuckDBPyConnection, tuple[Path, duckdb.DuckDBPyConnection]]()
+_spare: dict[Path, duckdb.DuckDBPyConnection] = {}
+"""At most one database that nobody uses, and the file that it was made for."""
 
 if hasattr(os, "register_at_fork"):  # whose threads a child would not have, and wait for
     os.register_at_fork(before=_spare.clear)
@@ -179,17 +176,28 @@ def confined(path: Path, threads: int | None = None) -> duckdb.DuckDBPyConnectio
     Attaching a file for a commit and detaching it again costs 4 ms; opening it as a database of its own, 24 ms. To make
     the database costs 15 ms: whoever is done with it lets go of it for the next who opens the same file.
     """
-    key = path.absolute(), threads
-    root = _spare.pop(key, None) or _database([path, aside(path)], threads)
+    place = path.absolute()
+    root = _spare.pop(place, None) or _database([path, aside(path)])
     db = root.cursor()
-    _roots[db] = key, root
+    _roots[db] = place, root
+    share_out(db, threads)
     return db
+
+
+def share_out(db: duckdb.DuckDBPyConnection, threads: int | None = None) -> None:
+    """From now on work in so many threads, or in as many as there are cores."""
+    db.execute("RESET threads" if threads is None else f"SET threads = {threads}")
+
+
+def lock(db: duckdb.DuckDBPyConnection) -> None:
+    """Let nobody change a setting of this database any more, before statements of somebody else run in it."""
+    db.execute("SET lock_configuration = true")
 
 
 def let_go(db: duckdb.DuckDBPyConnection) -> None:
     """Close what `confined` made, with all temporary views, and let go of the file."""
     if held := _roots.pop(db, None):
-        key, root = held
+        place, root = held
         db.close()
         try:
             root.execute("DETACH DATABASE IF EXISTS file")
@@ -197,7 +205,7 @@ def let_go(db: duckdb.DuckDBPyConnection) -> None:
             root.close()
         else:
             _spare.clear()
-            _spare[key] = root
+            _spare[place] = root
 
 
 def break_off(db: duckdb.DuckDBPyConnection) -> None:
@@ -208,14 +216,13 @@ def break_off(db: duckdb.DuckDBPyConnection) -> None:
         held[1].close()
 
 
-def _database(paths: list[Path], threads: int | None) -> duckdb.DuckDBPyConnection:
-    db = duckdb.connect(config={} if threads is None else {"threads": threads})
+def _database(paths: list[Path]) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect()
     listed = ", ".join(f"'{quoted(path)}{end}'" for path in paths for end in ("", *_LOGS))
     db.execute(f"SET allowed_paths = [{listed}]")
     for setting, value in _HARDENED.items():
         db.execute(f"SET {setting} = {value}")
     db.execute("PRAGMA disable_checkpoint_on_shutdown")  # else every detach would rewrite partial row groups
-    db.execute("SET lock_configuration = true")
     return db
 
 

@@ -249,7 +249,9 @@ class Reader:
         Raises:
             StoreError: DuckDB does not accept the query.
         """
-        self._queried = True
+        if not self._queried:
+            files.lock(self.db)
+            self._queried = True
         for name, view in VIEWS.items():
             self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view}')
         try:

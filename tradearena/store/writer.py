@@ -325,9 +325,8 @@ class Writer:
         The rewritten copy takes the old one's place at once, and only after the old one's log is gone: a log left
         beside the new file would be replayed into it.
         """
-        self.close()
-        self._db = files.confined(self.path)  # a whole file is work for all cores
         with self._attached() as db:
+            files.share_out(db)  # a whole file is work for all cores
             while batch := self.collect():
                 self._commit(db, batch)
             self._fold(db)
