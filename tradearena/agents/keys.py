@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, quote_plus, unquote
 
 from tradearena.errors import CardError
@@ -31,6 +31,7 @@ _ARGUMENT = re.compile(
 )
 _guarded: set[str] = set()
 _CODED = "[A-Za-z0-9+/_-]"
+_Patterns: TypeAlias = tuple[re.Pattern[str], ...]
 
 
 def read_dotenv(folder: Path) -> tuple[str, ...]:
@@ -82,19 +83,27 @@ def secrets() -> tuple[str, ...]:
 def hide(text: str) -> str:
     """The text without secrets: whatever stands where an address has a login or a key, whosever it is; and those of the
     environment, as they are, escaped, or in base64."""
-    text = _ARGUMENT.sub(rf"\g<1>{STRUCK}", _LOGIN.sub(f"{STRUCK}@", text))
-    for pattern in _patterns(secrets()):
-        text = pattern.sub(STRUCK, text)
-    return text
+    return _without(_patterns(secrets()), text)
 
 
 def stripped(value: Any) -> Any:
     """A value as JSON has it, every text in it without secrets; names of keys stay."""
+    return _strip(_patterns(secrets()), value)
+
+
+def _strip(patterns: _Patterns, value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: stripped(inner) for key, inner in value.items()}
+        return {key: _strip(patterns, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [stripped(inner) for inner in value]
-    return hide(value) if isinstance(value, str) else value
+        return [_strip(patterns, inner) for inner in value]
+    return _without(patterns, value) if isinstance(value, str) else value
+
+
+def _without(patterns: _Patterns, text: str) -> str:
+    text = _ARGUMENT.sub(rf"\g<1>{STRUCK}", _LOGIN.sub(f"{STRUCK}@", text))
+    for pattern in patterns:
+        text = pattern.sub(STRUCK, text)
+    return text
 
 
 def _carried(address: str) -> set[str]:
@@ -105,7 +114,7 @@ def _carried(address: str) -> set[str]:
 
 
 @lru_cache(maxsize=4)
-def _patterns(hidden: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+def _patterns(hidden: tuple[str, ...]) -> _Patterns:
     """What to look for: every spelling of every secret, and base64 that one shows through."""
     if not hidden:
         return ()
