@@ -17,8 +17,17 @@ WHITEBOX = os.environ.get("TRADEARENA_WHITEBOX", "")
 """Set where torch and transformers must be there: a test that is skipped has failed."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One more than there are cores: while a test waits for a clock, a disk or another process, others go on."""
+    cores = yield
+    return cores + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of models in this process are skipped where these are not installed."""
+    """Tests of models in this process are skipped where these are not installed. Those of the whole, which take
+    longest, come first, so that nobody waits for them in the end."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
     lacking = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
     reason = f"needs {' and '.join(lacking)}: python -m pip install -e '.[whitebox]'"
     for item in items:
