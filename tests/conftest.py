@@ -24,6 +24,14 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     return cores + 1
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Long texts are named by how they begin."""
+    if not isinstance(val, str | bytes) or len(val) <= 80:
+        return None
+    text = val if isinstance(val, str) else val.decode("latin-1")
+    return f"{text[:40].encode('unicode_escape').decode()}... {len(val)}"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of models in this process are skipped where these are not installed. Those of the whole, which take
     longest, come first, so that nobody waits for them in the end."""
