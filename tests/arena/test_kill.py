@@ -230,8 +230,8 @@ def on_file_while_running(path):
 
 
 SMALL_FILES = """
-import resource  # no file beyond a megabyte and a half, as on a full disk
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+import resource  # no file beyond eight hundred kilobytes, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (800_000, 800_000))
 """
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import duckdb
+import numpy as np
 import pytest
 from shelf import NOW, Clock, episode_row, experiment_row
 from stage import walk
@@ -183,3 +185,17 @@ def test_the_log_is_folded_in_before_reading_it_takes_long(writer, path, steps_o
     gaps = [i for i, exists in enumerate(there) if not exists]
     assert gaps == [LOGGED - 2, 2 * LOGGED - 2, 3 * LOGGED - 2]
     assert on_file(path) == {"e1": ("running", 3 * LOGGED)}
+
+
+def test_a_long_log_is_folded_in_after_those_who_wait_for_a_commit_were_told(writer, path, steps_of):
+    """DuckDB by itself would do it amid the first commit that finds 16 MB in the log."""
+    log = path.with_name(f"{path.name}.wal")
+    first, second = steps_of(1, 2).steps
+    recorder, lengths = begun(writer, "e1"), []
+    incompressible = np.random.default_rng(1).integers(32, 127, 20_000_000, dtype=np.uint8).tobytes().decode()
+    for step in (replace(first, decision=replace(first.decision, rationale=incompressible)), second):
+        recorder.keep(step)
+        writer.write(writer.collect(), lambda: lengths.append(log.stat().st_size), logged=3)
+    assert 20_000_000 < lengths[0] < lengths[1]
+    assert not log.exists()
+    assert on_file(path) == {"e1": ("running", 2)}

@@ -214,8 +214,14 @@ def test_a_disk_that_fills_up_during_a_run_keeps_what_was_committed(tiny, steps_
         assert len(reader.recorded("e2").hashes) == 8
 
 
+ROOM_FOR_THE_LOG = 700_000
+"""What stands on the small disk already, so that a log of 400 steps (2.7 MB) has room there, and their tables have
+not."""
+
+
 def test_a_disk_too_full_for_the_last_checkpoint_keeps_every_step(tiny, steps_of, write):
     path, made = tiny / "mine.duckdb", steps_of(1, 400)
+    (tiny / "ballast").write_bytes(b"x" * ROOM_FOR_THE_LOG)
     with pytest.raises(StoreError, match="the disk is full"):
         write(path, made, tick=0.02)
     with Reader(path) as reader:
@@ -226,6 +232,7 @@ def test_a_disk_too_full_for_the_last_checkpoint_keeps_every_step(tiny, steps_of
 def test_a_disk_too_full_for_a_commit_and_the_checkpoint_after_it_keeps_the_commit(tiny, steps_of):
     """And the file is let go of, though the writer is still there."""
     path, made, clock = tiny / "mine.duckdb", steps_of(1, 400), Clock()
+    (tiny / "ballast").write_bytes(b"x" * ROOM_FOR_THE_LOG)
     writer = Writer(path, clock)
     writer.create(experiment_row(), walk(1, 30, 3), NOW)
     recorder = Recorder("e1", Recorded([], []), writer.wait)

@@ -198,6 +198,15 @@ def test_a_finished_run_leaves_one_file_and_no_log(path, steps_of, write):
     assert beside(path) == ["mine.duckdb"]
 
 
+@pytest.mark.parametrize("waste", [-1.0, 2.0])
+def test_a_short_run_takes_little_room_whether_it_was_rewritten_or_not(path, steps_of, write, monkeypatch, waste):
+    monkeypatch.setattr(writer, "WASTE", waste)
+    write(path, steps_of(1))
+    with duckdb.connect(str(path), read_only=True) as db:
+        assert db.execute("SELECT block_size FROM pragma_database_size()").fetchone() == (writer.BLOCK,)
+    assert path.stat().st_size < 2_000_000
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("waste", [-1.0, 2.0])
 def test_a_file_is_the_same_whether_it_was_rewritten_or_not(tmp_path, steps_of, write, monkeypatch, waste):

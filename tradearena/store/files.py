@@ -223,6 +223,7 @@ def _database(paths: list[Path]) -> duckdb.DuckDBPyConnection:
     for setting, value in _HARDENED.items():
         db.execute(f"SET {setting} = {value}")
     db.execute("PRAGMA disable_checkpoint_on_shutdown")  # else every detach would rewrite partial row groups
+    db.execute("SET checkpoint_threshold = '1TB'")  # nor amid a commit that somebody waits for: a writer says when
     return db
 
 
