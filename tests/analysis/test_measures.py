@@ -5,7 +5,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 from traces import prattle, trace, walk
 
-from tradearena.analysis.signatures.adjustment import covariates, of_windows, residuals
+from tradearena.analysis.signatures.adjustment import covariates, of_windows, residuals, shortest
 from tradearena.analysis.signatures.geometry import effective_rank, unit
 from tradearena.analysis.signatures.measures import MEASURES, Seen, differences, placed, profile, whitened
 from tradearena.analysis.signatures.rotation import Masks
@@ -90,8 +90,20 @@ def test_covariates_that_say_the_same_twice_or_nothing_at_all_do_no_harm():
     twice = residuals(values, np.hstack((one, one, np.zeros((100, 1)))))
     assert np.allclose(twice, residuals(values, one), equal_nan=True)
     assert np.isnan(twice[:10, 1]).all()
-    few = values[:8]
-    assert np.array_equal(residuals(few, rng(3).standard_normal((8, 3))), few, equal_nan=True)
+
+
+def test_what_cannot_be_adjusted_is_unknown():
+    """Unadjusted values in its place would carry the name of adjusted ones."""
+    values, explaining = rng(2).standard_normal((30, 2)), rng(3).standard_normal((30, 9))
+    values[0, 1] = np.nan
+    found = residuals(values, explaining)
+    assert np.isfinite(found[:, 0]).all()
+    assert np.isnan(found[:, 1]).all()
+    for window in (2, 6, 12):
+        series = np.full((shortest(window), 1), 0.5)
+        series[: window - 1] = np.nan
+        assert np.isfinite(residuals(series, rng(4).standard_normal((len(series), 9)))).any()
+        assert np.isnan(residuals(series[:-1], rng(4).standard_normal((len(series) - 1, 9)))).all() or window > 29
 
 
 def test_covariates_of_a_market_that_stands_and_of_texts_of_one_length_are_zeros():

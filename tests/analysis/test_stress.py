@@ -13,6 +13,7 @@ from stage import FREE, asked, dataset, first_bars, walk
 
 from tradearena.agents.card import open_agent
 from tradearena.analysis.pairs import Window
+from tradearena.analysis.signatures.blindspot import blind_spot
 from tradearena.analysis.signatures.controls import CONTROLS, controlled
 from tradearena.analysis.signatures.lexical_probes import HashProbe
 from tradearena.analysis.signatures.partners import LIES, MUTE, Partners, noise_stress
@@ -44,7 +45,7 @@ def made(path, panel, *agents, modes=("true",), noise=None, windows=WINDOWS, pol
 
 @pytest.fixture(scope="module")
 def panel():
-    return walk(11, bars=200, n=3)
+    return walk(11, bars=240, n=3)  # windows of 35 decisions: of fewer than 33 nothing could be adjusted
 
 
 @pytest.fixture(scope="module")
@@ -296,3 +297,12 @@ def test_a_stop_is_heard_before_the_next_decision(plain):
     partners = Partners([plain], halt=lambda _bar: True)
     with pytest.raises(Interrupted):
         partners.of(partners.bases[0], MUTE)
+
+
+def test_the_same_market_with_noise_is_no_second_one_for_the_blind_spot_and_no_part_of_the_same_group(plain, noisy):
+    found = blind_spot([plain, noisy])
+    assert len(found.paths) == 1
+    groups = {each.group for each in found.watched}
+    assert {"organism-collapsing, true", f"organism-collapsing, true, noise {LOUD.size:g}"} <= groups
+    alone = {model.group: model.effects["excess"].n for model in blind_spot([plain]).models}
+    assert {model.group: model.effects["excess"].n for model in found.models}.items() >= alone.items()

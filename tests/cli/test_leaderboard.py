@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tradearena import policy
+from tradearena.analysis import leaderboard
 from tradearena.arena.protocol import plan_of, read
 from tradearena.market.dataset import open_dataset
 
@@ -77,6 +80,7 @@ def test_what_is_no_result_has_no_place(arena, protocol, user):
         ({"modes": ["tru"]}, 2, "no feedback mode named 'tru'; did you mean true?"),
         ({"policy": "lenient"}, 2, "no policy named 'lenient'"),
         ({"windows": "0"}, 2, "--windows"),
+        ({"windows": "rolling:10:5"}, 1, "its windows (rolling:10:5) have bars in common"),
     ],
 )
 def test_a_protocol_that_does_not_hold_here_is_one_sentence(arena, protocol, changes, code, said):
@@ -93,3 +97,13 @@ def test_a_dataset_without_a_protocol_says_so(arena):
 
 def test_the_protocol_that_is_shipped_holds():
     assert len(plan_of(read("demo-daily"), ("momentum",)).episodes) == 12 * 5
+
+
+def test_a_seed_that_was_ruined_counts_with_nothing_from_then_on():
+    """Left out, three windows of ruins would leave the Sharpe ratio of the others as it is."""
+    rows = [SimpleNamespace(status=status, root_hash=status) for status in ("complete", "ruined")]
+    navs = np.array([100.0, 110.0, 121.0, 108.9]), np.array([100.0, 50.0, -10.0])
+    walked = [SimpleNamespace(nav=nav, bars_per_year=252.0, statuses=("ok",) * (len(nav) - 1)) for nav in navs]
+    entry = leaderboard._entry({20: list(zip(rows, walked, strict=True))})
+    assert entry.valid
+    assert entry.returns == pytest.approx([(0.1 - 0.5) / 2, (0.1 - 1.2) / 2, (-0.1 + 0.0) / 2])

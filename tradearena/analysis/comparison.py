@@ -17,6 +17,7 @@ import numpy as np
 
 from tradearena.analysis.claims import consistency
 from tradearena.analysis.contrasts import PRIMARY, Row, rows
+from tradearena.analysis.names import told_apart
 from tradearena.analysis.outcomes import Played, outcomes
 from tradearena.analysis.pairs import Outcome, Window
 from tradearena.analysis.quotes import ledger_consistency
@@ -56,11 +57,16 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
     Raises:
         UsageError: two files hold the same episode, or forked steps stand beside whole episodes.
     """
-    held: list[Played] = []
+    paths, chosen = [], []
     for path, names in files:
         with Reader(path) as reader:
-            chosen = [row for row in reader.episodes() if names is None or row.id in names]
-            held += played(reader, [row for row in chosen if not _open_loop(row)], texts=texts)
+            rows_of = [row for row in reader.episodes() if names is None or row.id in names]
+            paths.append(path)
+            chosen.append((reader.experiment(), [row for row in rows_of if not _open_loop(row)]))
+    held: list[Played] = []
+    for path, own in zip(paths, told_apart(chosen), strict=True):
+        with Reader(path) as reader:
+            held += played(reader, own, texts=texts)
     forked = {each.before is not None for each in held}
     if len(forked) > 1:
         raise UsageError("forks cannot be compared with whole episodes; name files of one kind")

@@ -90,8 +90,9 @@ def foretold(path: Trajectory) -> tuple[Array, Mask]:
     """Stated confidences [n] of an episode, and whether what was wished gained [n].
 
     It is the return of the intent book, as wished and without friction, from a decision to the next, or to the end of
-    the episode. Left out are replies that are no decision or state no confidence, and books that did not move: of cash
-    no sign comes true. A confidence is read as the probability of a gain, which is not what every agent means by it.
+    the episode, close to close: the book takes what was wished at the next open, and what it earns until then is of the
+    decision before. Left out are replies that are no decision or state no confidence, and books that did not move: of
+    cash no sign comes true. A confidence is read as the probability of a gain, which is not what every agent means.
     """
     if not len(path.decided):
         return np.zeros(0), np.zeros(0, dtype=bool)

@@ -11,6 +11,7 @@ import numpy as np
 
 from tradearena.analysis import sharpe
 from tradearena.analysis.metrics import validity
+from tradearena.analysis.names import told_apart
 from tradearena.analysis.ranks import Place, places
 from tradearena.panel import Array
 from tradearena.portfolio import performance
@@ -44,7 +45,8 @@ class Standing(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """Per window, in order: the mean score and return over seeds, and the mean return of each bar."""
+    """Per window, in order: the mean score and return over seeds, and the mean return of each bar, a ruined seed's
+    being 0 from then on."""
 
     scores: Array
     gains: Array
@@ -60,7 +62,7 @@ def standings(reader: Reader, episodes: Sequence[str]) -> list[Standing]:
     over windows, which is what their intervals are of too.
     """
     rows = {row.id: row for row in reader.episodes()}
-    chosen = [rows[name] for name in episodes if name in rows]
+    (chosen,) = told_apart([(reader.experiment(), [rows[name] for name in episodes if name in rows])])
     held: dict[tuple[str, str], dict[int, list[tuple[EpisodeRow, Trajectory]]]] = {}
     for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
         held.setdefault((row.agent, row.feedback), {}).setdefault(row.first, []).append((row, path))
@@ -81,6 +83,11 @@ def standings(reader: Reader, episodes: Sequence[str]) -> list[Standing]:
     return made + [Standing(*name, None, None, None, None, None, found[name].root) for name in lost]
 
 
+def _returns(path: Trajectory, bars: int) -> Array:
+    """Return of each bar after the first; 0 after a ruin, which leaves nothing that could earn or lose."""
+    return np.pad(path.nav[1:] / path.nav[:-1] - 1.0, (0, bars - len(path.nav)))
+
+
 def _standing(
     name: tuple[str, str], place: Place, entry: _Entry, found: sharpe.Sharpe | None, tried: list[float], year: float
 ) -> Standing:
@@ -98,8 +105,8 @@ def _entry(windows: dict[int, list[tuple[EpisodeRow, Trajectory]]]) -> _Entry:
         valid &= all(row.status in DONE and bool(validity(path)["valid"]) for row, path in each)
         scores.append(np.mean([performance.sharpe(path.nav, path.bars_per_year) or 0.0 for _, path in each]))
         gains.append(np.mean([performance.total_return(path.nav) or 0.0 for _, path in each]))
-        if len({len(path.nav) for _, path in each}) == 1:  # a ruin ends early: then bars have no mean
-            returns.append(np.mean([path.nav[1:] / path.nav[:-1] - 1.0 for _, path in each], axis=0))
+        longest = max(len(path.nav) for _, path in each)
+        returns.append(np.mean([_returns(path, longest) for _, path in each], axis=0))
         for row, _ in each:
             link.update((row.root_hash or "none").encode())
     flat = np.concatenate(returns) if returns else np.zeros(0)

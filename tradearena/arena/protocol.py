@@ -4,6 +4,7 @@ which feedback modes agents are ranked comes in; the plan of a leaderboard goes 
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def plan_of(protocol: Protocol, agents: tuple[str, ...], home: Path | None = Non
     """The plan of a leaderboard: these agents and the baselines.
 
     Raises:
-        CardError: bars or policy here are not those of the protocol.
+        CardError: bars or policy here are not those of the protocol, or its windows have bars in common.
     """
     dataset, rules = open_dataset(protocol.data, home=home, end=protocol.end), policy.load(protocol.policy, home)
     for what, name, stands, asked in (
@@ -81,7 +82,7 @@ def plan_of(protocol: Protocol, agents: tuple[str, ...], home: Path | None = Non
             )
     scheme = scheme_of((protocol.windows,), dataset.scenes, dataset.card.zone)
     named = dict.fromkeys((*agents, *BASELINES))
-    return Plan(
+    plan = Plan(
         dataset=dataset,
         policy=rules,
         window=Window(protocol.start, protocol.end, protocol.steps, protocol.every, scheme),
@@ -90,3 +91,10 @@ def plan_of(protocol: Protocol, agents: tuple[str, ...], home: Path | None = Non
         modes=tuple(mode_named(mode) for mode in protocol.modes),
         wording=open_wording(home),
     )
+    for before, after in pairwise(sorted(plan.spans, key=lambda span: span.first)):
+        if after.first <= before.last:
+            raise CardError(
+                f"the protocol {protocol.name}: its windows ({protocol.windows}) have bars in common, and a ranking "
+                "takes each for a market of its own; write windows that follow one another, such as disjoint:60"
+            )
+    return plan

@@ -158,6 +158,7 @@ def _study(
     json: bool,
     quiet: bool,
 ) -> None:
+    from tradearena.analysis.signatures.adjustment import shortest
     from tradearena.analysis.signatures.published import published
     from tradearena.analysis.signatures.recorded import in_words, keeping, recorded
     from tradearena.analysis.signatures.study import anchored, study
@@ -166,10 +167,10 @@ def _study(
     from tradearena.cli.studied import as_json
 
     probes = [] if design.views == ("intent",) else probes  # it is looked at as it is
-    shortest = 2 * design.before + 1
-    found = recorded(paths, wanted, shortest, prompts=any(probe.prompted for probe in probes))
+    fewest = shortest(design.before)
+    found = recorded(paths, wanted, fewest, prompts=any(probe.prompted for probe in probes))
     if not found.traces:
-        raise InvalidRun(f"no episode of these files can be looked at: {in_words(found.left_out, shortest)}")
+        raise InvalidRun(f"no episode of these files can be looked at: {in_words(found.left_out, fewest)}")
     kept = list(keeping(probes, found.files, fresh=fresh, warn=lambda said: say(f"warning: {said}", err=True)))
     rows, anchors = study(found.traces, kept, design), list(anchored(found.traces, design))
     theirs = published(found.traces, design.seed) if as_published else None
@@ -178,7 +179,7 @@ def _study(
     elif not quiet:
         print_findings(Findings(found.traces, rows, anchors, theirs), design)
         if found.left_out:
-            say(report.wrapped(f"Left out: {in_words(found.left_out, shortest)}."))
+            say(report.wrapped(f"Left out: {in_words(found.left_out, fewest)}."))
         report.print_next(paths[0], complete=True, commands=_next(design, as_published=as_published))
 
 

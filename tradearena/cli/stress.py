@@ -44,6 +44,7 @@ def show_stress(
     """
     from dataclasses import replace
 
+    from tradearena.analysis.signatures.adjustment import shortest
     from tradearena.analysis.signatures.partners import NOISES, Partners
     from tradearena.analysis.signatures.probe import probe_of
     from tradearena.analysis.signatures.recorded import in_words
@@ -54,7 +55,8 @@ def show_stress(
 
     sizes = [noise_named(size) for size in noise] or NOISES
     through = probes if probes is not None else [probe_of(name) for name in DEFAULT_PROBES]
-    asked = 0
+    design = design or Design()
+    fewest, asked = shortest(design.before), 0
 
     with Watch(show=not quiet) as watch:
 
@@ -63,8 +65,8 @@ def show_stress(
             asked += 1
             return watch.look(lambda: f"asked again: {asked:,} decisions")
 
-        partners = Partners(paths, halt=halt)
-        found = list(changes(partners, through, replace(design or Design(), primary_only=not json), sizes))
+        partners = Partners(paths, fewest=fewest, halt=halt)
+        found = list(changes(partners, through, replace(design, primary_only=not json), sizes))
     if json:
         said, left_out = [_said(row) for row in found], [each._asdict() for each in partners.left_out]
         report.print_json({"experiments": [str(path) for path in paths], "rows": said, "left_out": left_out})
@@ -72,7 +74,7 @@ def show_stress(
         for group, rows in groupby(sorted(found, key=lambda row: row.group), key=lambda row: row.group):
             _print_group(group, [row for row in rows if row.primary])
         if partners.left_out:
-            say(report.wrapped(f"Left out: {in_words(partners.left_out)}."))
+            say(report.wrapped(f"Left out: {in_words(partners.left_out, fewest)}."))
 
 
 def _said(row: Change) -> dict[str, Any]:

@@ -4,7 +4,7 @@ residuals go out, around the mean of the values.
 An agent whose words follow volatility speaks otherwise before a fall if volatility does; that is no signature. So each
 series of window statistics is regressed, trajectory by trajectory, on what its own window saw. The regression knows
 nothing of anchors. It takes with it whatever part of a signature goes along with these: the adjusted statistic is the
-cautious one, and the unadjusted stands beside it.
+cautious one, and the unadjusted stands beside it. Where the regression cannot be made there is no adjusted statistic.
 """
 
 from __future__ import annotations
@@ -15,6 +15,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.analysis.signatures.views import standardised
 from tradearena.panel import Array
+
+ROWS = 3
+"""Rows for each coefficient, below which no regression is made."""
+
+COVARIATES = 3
+
+
+def shortest(window: int) -> int:
+    """Fewest decisions of a trajectory whose windows can be adjusted, and be before an anchor and away from it."""
+    return max(2 * window + 1, window - 1 + ROWS * (1 + 3 * COVARIATES))
 
 
 def covariates(trace: Trace) -> Array:
@@ -39,8 +49,9 @@ def of_windows(rows: Array, window: int) -> Array:
 
 def residuals(values: Array, explaining: Array) -> Array:
     """[K, q] values less what `explaining` [K, c] accounts for by least squares, each column around its own mean; NaN
-    stays, and is in no regression. With fewer than three rows for each coefficient nothing is taken out."""
-    found = values.copy()
+    stays, and is in no regression. A column with fewer than `ROWS` known rows for each coefficient is all NaN: what is
+    not adjusted must not pass for it."""
+    found = np.full_like(values, np.nan)
     rows = np.hstack((np.ones((len(values), 1)), explaining))
     known = np.isfinite(values)
     patterns: dict[bytes, list[int]] = {}
@@ -48,7 +59,7 @@ def residuals(values: Array, explaining: Array) -> Array:
         patterns.setdefault(known[:, column].tobytes(), []).append(column)
     for columns in patterns.values():  # most columns are known at the same steps: one factorisation for all of them
         at = np.flatnonzero(known[:, columns[0]])[:, None]
-        if len(at) < 3 * rows.shape[1]:
+        if len(at) < ROWS * rows.shape[1]:
             continue
         held, X = values[at, columns], rows[at[:, 0]]
         coefficients = np.linalg.lstsq(X, held, rcond=1e-8)[0]

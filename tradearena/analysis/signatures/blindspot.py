@@ -22,10 +22,13 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tradearena.analysis.names import told_apart
 from tradearena.analysis.signatures.watched import METRICS, MarketPath, Watched, watch
 from tradearena.analysis.signflip import Effect, sign_flip
 from tradearena.errors import UsageError
 from tradearena.panel import Array
+from tradearena.store.reader import Reader
+from tradearena.store.rows import EpisodeRow, Experiment
 
 Verdict: TypeAlias = Literal["praised", "silent", "named", "wordless", "not found", "not enough"]
 
@@ -91,7 +94,12 @@ class BlindSpot:
     left_out: Mapping[str, int]
 
 
-def blind_spot(files: Iterable[Path]) -> BlindSpot:
+def _held(file: Path) -> tuple[Experiment, list[EpisodeRow]]:
+    with Reader(file) as reader:
+        return reader.experiment(), reader.episodes()
+
+
+def blind_spot(files: Sequence[Path]) -> BlindSpot:
     """Look for the blind spot in all episodes of these files that are a result.
 
     Raises:
@@ -102,8 +110,8 @@ def blind_spot(files: Iterable[Path]) -> BlindSpot:
     left_out: Counter[str] = Counter()
     watched: list[Watched] = []
     seen: set[tuple[str, str]] = set()
-    for file in files:
-        for each in watch(file, paths, left_out):
+    for file, rows in zip(files, told_apart([_held(file) for file in files]), strict=True):
+        for each in watch(file, rows, paths, left_out):
             if (each.experiment, each.episode) in seen:
                 raise UsageError(f"{file}: episode {each.episode} stands in another of these files; name each once")
             seen.add((each.experiment, each.episode))

@@ -84,6 +84,7 @@ class Partners:
     """The trajectories of these files, and whoever can be asked again; what is no result is `left_out`.
 
     Args:
+        fewest: decisions; a trajectory of fewer is left out.
         halt: asked before every decision of those who are asked again; True stops.
 
     Raises:
@@ -92,19 +93,21 @@ class Partners:
         StoreError: a file cannot be read, or is not what it says.
     """
 
-    def __init__(self, paths: Iterable[Path], *, halt: Callable[[int], bool] = lambda _t: False) -> None:
+    def __init__(
+        self, paths: Iterable[Path], *, fewest: int = 0, halt: Callable[[int], bool] = lambda _t: False
+    ) -> None:
         self.held: dict[tuple[object, ...], Held] = {}
         self.left_out: list[LeftOut] = []
         self._halt = halt
         self._markets: dict[tuple[int, str, str], Market] = {}
         self._same: dict[tuple[str, str], bool] = {}
         for path in paths:
-            for each in _on_file(path, self.left_out):
+            for each in _on_file(path, fewest, self.left_out):
                 if each.key in self.held:
                     raise UsageError(f"{path}: episode {each.row.id} stands in another file as well; name each once")
                 self.held[each.key] = each
         if self.left_out and not self.held:
-            raise InvalidRun(f"no episode of these files can be stressed: {in_words(self.left_out)}")
+            raise InvalidRun(f"no episode of these files can be stressed: {in_words(self.left_out, fewest)}")
         _sound(self.held.values())
         self.bases = list(_bases(self.held.values()))
         if not self.bases:
@@ -167,13 +170,13 @@ def _bases(held: Iterable[Held]) -> Iterator[Held]:
             yield each
 
 
-def _on_file(path: Path, left_out: list[LeftOut]) -> Iterator[Held]:
+def _on_file(path: Path, fewest: int, left_out: list[LeftOut]) -> Iterator[Held]:
     """Episodes that are results, and are no forks and no open loops; the others are listed."""
     with Reader(path) as reader:
         setup, panel = reader.experiment(), reader.panel()
         if panel.digest != setup.dataset_digest:
             raise StoreError(f"{path}: its bars were changed; see `tradearena replay --verify`")
-        rows, others = results(reader, reader.episodes())
+        rows, others = results(reader, reader.episodes(), fewest)
         left_out += others
         policy = Policy.model_validate_json(json.dumps(setup.policy))
         for row, trace in zip(rows, read(reader, rows), strict=True):

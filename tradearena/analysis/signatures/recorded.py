@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tradearena.analysis.metrics import validity
+from tradearena.analysis.names import RECORDED, told_apart
 from tradearena.analysis.signatures.probe import Corpus, Probe
 from tradearena.analysis.signatures.trace import Trace, read
 from tradearena.errors import UnknownName, UsageError
 from tradearena.panel import Array
 from tradearena.store.reader import Reader
-from tradearena.store.rows import EpisodeRow
+from tradearena.store.rows import EpisodeRow, Experiment
 from tradearena.store.schema import DONE
 from tradearena.store.trajectories import trajectories
-
-PREFIX = "decisions:"
-"""Of the names of agents whose decisions were recorded elsewhere."""
 
 
 class Wanted(NamedTuple):
@@ -104,9 +102,10 @@ def in_words(left_out: Sequence[LeftOut], shortest: int = 0) -> str:
 def _chosen(files: Sequence[Path], wanted: Wanted) -> dict[Path, list[EpisodeRow]]:
     """The episodes that are asked for, by file."""
     held: dict[Path, list[EpisodeRow]] = {}
+    setups: dict[Path, Experiment] = {}
     for file in files:
         with Reader(file) as reader:
-            held[file] = reader.episodes()
+            held[file], setups[file] = reader.episodes(), reader.experiment()
     rows = [(file, row) for file, each in held.items() for row in each]
     ids = [row.id for _, row in rows]
     if twice := next((name for name in ids if ids.count(name) > 1), None):
@@ -121,11 +120,12 @@ def _chosen(files: Sequence[Path], wanted: Wanted) -> dict[Path, list[EpisodeRow
         rows = [(file, row) for file, row in rows if _meant(row, wanted.episode)][-1:]
         if not rows:
             raise UnknownName("episode", wanted.episode, known)
-    return {file: own for file in held if (own := [row for at, row in rows if at == file])}
+    kept = {file: own for file in held if (own := [row for at, row in rows if at == file])}
+    return dict(zip(kept, told_apart([(setups[file], own) for file, own in kept.items()]), strict=True))
 
 
 def _called(row: EpisodeRow, name: str) -> bool:
-    return name in (row.agent, row.agent.removeprefix(PREFIX))
+    return name in (row.agent, row.agent.removeprefix(RECORDED))
 
 
 def _meant(row: EpisodeRow, name: str) -> bool:

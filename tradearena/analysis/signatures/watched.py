@@ -44,7 +44,8 @@ class Watched(NamedTuple):
     """The usable decisions of an episode at which groups are known.
 
     Attributes:
-        group: agent and feedback mode; `path`: digest of the dataset.
+        group: agent, feedback mode, and the noise that was laid on the bars, if any; `path`: name of the market path,
+            the same with noise and without.
         bars: [K] of the decisions; `values` [K] by metric; `intent` [K, N].
     """
 
@@ -82,11 +83,14 @@ class MarketPath:
         return sorted({t for t, _, _ in self.found})
 
 
-def watch(file: Path, paths: dict[str, MarketPath], left_out: Counter[str]) -> Iterator[Watched]:
+def watch(
+    file: Path, known: Sequence[EpisodeRow], paths: dict[str, MarketPath], left_out: Counter[str]
+) -> Iterator[Watched]:
     """The episodes of a file that are a result. Forks and open loops are none: their decisions are others' as well.
 
     Args:
-        paths: by digest of the dataset; what this file knows of them is added.
+        known: all episodes of the file, as they are to be named.
+        paths: by name; what this file knows of them is added.
         left_out: counts the episodes that are left out, by why.
 
     Raises:
@@ -94,9 +98,9 @@ def watch(file: Path, paths: dict[str, MarketPath], left_out: Counter[str]) -> I
     """
     with Reader(file) as reader:
         setup = reader.experiment()
-        path = paths.setdefault(setup.dataset_digest, MarketPath(setup.name, setup.symbols))
+        path = paths.setdefault(setup.market, MarketPath(setup.name, setup.symbols))
         rows = []
-        for row in reader.episodes():
+        for row in known:
             if why := _no_result(row):
                 left_out[why] += 1
             else:
@@ -136,8 +140,8 @@ def _watched(reader: Reader, row: EpisodeRow, walked: Trajectory, path: MarketPa
     return Watched(
         setup.id,
         row.id,
-        f"{row.agent}, {row.feedback}",
-        setup.dataset_digest,
+        f"{row.agent}, {row.feedback}{setup.noise and f', {setup.noise}'}",
+        setup.market,
         walked.decided[usable].astype(np.float64),
         {name: value[usable] for name, value in values.items()},
         walked.intent[usable],
