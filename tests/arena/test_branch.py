@@ -222,6 +222,35 @@ def test_a_fork_goes_on_from_an_episode_that_was_cut_short_and_from_another_fork
     assert [held.link for held in story(grandchild).steps[:8]] == [held.link for held in story(child).steps[:8]]
 
 
+LOOSE = TIGHT.model_copy(
+    update={"name": "loose", "limits": TIGHT.limits.model_copy(update={"single_name": None, "drawdown": None})}
+)
+
+
+@pytest.mark.parametrize("at", [2, 4, 5, 8])
+@pytest.mark.parametrize("changes", [{"policy": LOOSE}, {"modes": ("hidden",)}, {"modes": ("placebo",)}])
+def test_a_fork_of_a_fork_keeps_the_rules_of_each_stretch_and_verifies(tmp_path, talking, at, changes):
+    """One that changes nothing ends with the root hash of the fork it comes from, wherever it leaves it."""
+    child = run(forked(trunk_of(talking), FIRST + 4, **changes), tmp_path / "child.duckdb")
+    same = run(forked(trunk_of(child), FIRST + max(at, 4)), tmp_path / "same.duckdb")
+    assert roots(same) == roots(child)
+    other = run(forked(trunk_of(child), FIRST + at, modes=("false-audit:alarm",)), tmp_path / "other.duckdb")
+    third = run(forked(trunk_of(other), FIRST + 9, policy=TIGHT), tmp_path / "third.duckdb")
+    for path in (child, same, other, third):
+        assert sound(path), path
+    assert [held.link for held in story(third).steps[:9]] == [held.link for held in story(other).steps[:9]]
+
+
+def test_a_fork_under_a_policy_without_a_kill_switch_trades_on(tmp_path):
+    cautious = TIGHT.model_copy(update={"limits": TIGHT.limits.model_copy(update={"drawdown": 1e-6, "cooldown": 99})})
+    halted = original(tmp_path, "equal-weight", policy=cautious)
+    path = run(forked(trunk_of(halted), FIRST + 6, policy=LOOSE), tmp_path / "fork.duckdb")
+    said = [{finding.rule for finding in held.step.report.findings} for held in story(path).steps]
+    assert "drawdown" in said[5]
+    assert not any("drawdown" in rules for rules in said[6:])
+    assert sound(path)
+
+
 def test_a_fork_of_a_few_decisions_ends_where_the_last_of_them_is_filled(tmp_path, talking):
     trunk = trunk_of(talking)
     path = run(forked(trunk, FIRST + 4, steps=3), tmp_path / "fork.duckdb")

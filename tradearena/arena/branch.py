@@ -46,6 +46,11 @@ class Trunk(NamedTuple):
         """The card of its agent."""
         return AgentCard.model_validate_json(json.dumps(self.row.card))
 
+    @property
+    def prefix(self) -> Prefix | None:
+        """What it shares with a trunk of its own, if it is a fork."""
+        return Origin.model_validate_json(json.dumps(self.row.parent)).prefix if self.row.parent else None
+
 
 @dataclass(frozen=True, eq=False)
 class Branches:
@@ -155,10 +160,12 @@ def fork(
     last = row.last if steps is None else min(row.last, at + (steps - 1) * row.every + policy.execution.latency)
     span = Span(row.first, last, row.every, policy.execution.latency)
     link = (before[-1].link if before else GENESIS).hex()
-    prefix = Prefix(
+    own = Prefix(
         at=at, link=link, policy=trunk.policy, card=trunk.card, feedback=row.feedback, wording=row.wording,
-        seed=row.seed, carry=carry,
+        seed=row.seed, carry=carry, before=trunk.prefix,
     )  # fmt: skip
+    last_shared = before[-1].step.t if before else row.first
+    prefix = own.in_force(last_shared).model_copy(update={"at": at, "link": link, "carry": carry})
     origin = Origin(experiment=trunk.experiment, episode=row.id, root_hash=row.root_hash or "", prefix=prefix)
     card, episodes = candidate.card, []
     for seed in dict.fromkeys(seeds if card.sampled else (0,)):

@@ -67,8 +67,8 @@ class Setting:
     """Everything an episode depends on, beside the agent: bars, policy, span, the reference portfolio, and what the
     agent is told of its audits (by default nothing). `halt` is asked before the decision of each bar: it may show
     progress, and says whether to stop. `rehearse`: the agent's tools may ask what the audit would make of a decision;
-    code of others may not, since what it is handed for that is the audit's own state. `turn`: a fork goes on under
-    rules of its own; its initial cash and latency are those it began with."""
+    code of others may not, since what it is handed for that is the audit's own state. `turns`: a fork goes on under
+    rules of its own, and so does a fork of it; initial cash and latency are those it began with."""
 
     panel: Panel
     policy: Policy
@@ -77,7 +77,7 @@ class Setting:
     halt: Callable[[int], bool] = lambda _t: False
     feedback: Callable[[], Feedback] = lambda: UNTOLD
     rehearse: bool = False
-    turn: Turn | None = None
+    turns: tuple[Turn, ...] = ()
 
 
 async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, str]:
@@ -98,7 +98,7 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         Interrupted: a stop was asked for; the steps so far are on record.
     """
     panel, policy, reference = setting.panel, setting.policy, setting.reference
-    span, turn = setting.span, setting.turn
+    span, turns = setting.span, {turn.at: turn for turn in setting.turns}
     ledger = Ledger(panel, policy.execution, allow_short=policy.limits.allow_short)
     monitor = RiskMonitor(panel, policy.limits)
     books = PaperBooks(panel, policy.execution.initial_cash)
@@ -118,10 +118,10 @@ async def play(agent: Agent, setting: Setting, record: Record) -> tuple[Ending, 
         if ledger.ruined:
             ending = "ruined"
             break
-        if turn is not None and t == turn.at:  # a fork leaves its trunk
-            policy, reference = turn.policy, turn.reference
+        if t in turns:  # a fork leaves its trunk
+            _, policy, reference = turns[t]
             ledger.terms, ledger.allow_short = policy.execution, policy.limits.allow_short
-            monitor.limits = policy.limits
+            monitor.turn(policy.limits)
         monitor.mark(t, nav)
         if t not in decisions:
             continue

@@ -39,6 +39,7 @@ class Prefix(Card):
         link: of the last step before it, in hexadecimal; where there is none, of no step at all.
         policy, card, feedback, wording, seed: the trunk's.
         carry: what it remembers of having been told before.
+        before: where the trunk is a fork itself, what it shares with its own trunk; the rules above hold from there on.
     """
 
     at: int
@@ -49,6 +50,11 @@ class Prefix(Card):
     wording: str
     seed: int
     carry: Carry = "trunk"
+    before: Prefix | None = None
+
+    def in_force(self, t: int) -> Prefix:
+        """Whose rules the shared step at bar t was made under."""
+        return self if self.before is None or t >= self.before.at else self.before.in_force(t)
 
 
 class Origin(Card):

@@ -150,7 +150,7 @@ class Schedule:
         planned, plan = due.planned, self.plan
         setting = plan.stage(planned, partial(self._halt, planned))
         recorder = Recorder(due.id, due.recorded, self.committer.keep_pace, self._saved, planned.prefix)
-        rules = setting.turn or setting
+        rules = setting.turns[-1] if setting.turns else setting
         seat = Seat(
             planned.seed,
             lambda t: rules.reference.at(t).weights,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from string import Template
 from typing import NamedTuple
@@ -41,26 +42,25 @@ def setting_of(
     *,
     rehearse: bool = False,
 ) -> Setting:
-    """The setting of an episode; one with a prefix begins under the rules of that. Episodes on the same bars under the
-    same policy may share the reference."""
+    """The setting of an episode; one with a prefix begins under the rules of that, which may have had a trunk itself.
+    Episodes on the same bars under the same policy may share the reference."""
     reference = reference or RollingMarkowitz(panel, policy.reference)
     own = partial(told, panel, policy, span, hearing)
     if prefix is None:
         return Setting(panel, policy, span, reference, halt, own, rehearse)
-    before = prefix.policy
     heard = Hearing(prefix.feedback, prefix.wording, prefix.seed, prefix.card)
+    shared = reference if prefix.policy.reference == policy.reference else None
+    trunk = setting_of(panel, prefix.policy, span, heard, prefix.before, shared)
     steps = len(range(span.first, prefix.at, span.every))
 
     def feedback() -> Feedback:
-        trunk = told(panel, before, span, heard)
-        if hearing == heard and policy == before:
-            return trunk
-        return Forked(trunk, own(), steps, rewritten=prefix.carry == "rewritten")
+        before = trunk.feedback()
+        if hearing == heard and policy == prefix.policy:
+            return before
+        return Forked(before, own(), steps, rewritten=prefix.carry == "rewritten")
 
-    turn = Turn(prefix.at, policy, reference)
-    same = before.reference == policy.reference
-    trunks = reference if same else RollingMarkowitz(panel, before.reference)
-    return Setting(panel, before, span, trunks, halt, feedback, rehearse, turn)
+    turns = (*trunk.turns, Turn(prefix.at, policy, reference))
+    return replace(trunk, halt=halt, feedback=feedback, rehearse=rehearse, turns=turns)
 
 
 def told(panel: Panel, policy: Policy, span: Span, hearing: Hearing) -> Feedback:

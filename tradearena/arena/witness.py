@@ -55,7 +55,7 @@ class Witness:
         step = self._held(t).step
         decision, exchanges = step.decision, step.decision.exchanges
         if exchanges:  # who is not asked in words decides by what is not on file
-            card = self.prefix.card if self.prefix and t < self.prefix.at else self.card
+            card = self.prefix.in_force(t).card if self.prefix and t < self.prefix.at else self.card
             decision = read(exchanges[-1], card.prompt.mode, self.symbols)
         for field in _SAID:
             _alike("step", t, field, getattr(step.decision, field), getattr(decision, field))

@@ -85,8 +85,11 @@ class Forked:
 
     def _leave(self) -> None:
         """From here on the branch speaks for itself; it looks back on what was told before."""
-        if not self.rewritten and isinstance(self.branch, Desk) and isinstance(self.trunk, Desk):
-            self.branch.look_back_on(self.trunk)
+        trunk = self.trunk
+        while isinstance(trunk, Forked):  # which has left its own by now
+            trunk = trunk.branch
+        if not self.rewritten and isinstance(self.branch, Desk) and isinstance(trunk, Desk):
+            self.branch.look_back_on(trunk)
 
 
 class Desk:

@@ -30,6 +30,12 @@ class RiskMonitor:
         self.clusters: Labels = np.arange(len(panel.symbols), dtype=np.int16)
         self.clustered_at: int | None = None
 
+    def turn(self, limits: Limits) -> None:
+        """From now on watch under these limits. Where they know no kill switch, it is off."""
+        self.limits = limits
+        if limits.drawdown is None:
+            self.halted, self.halted_at = False, None
+
     def mark(self, t: int, nav: float) -> None:
         """Take note of the NAV at the close of bar t. The kill switch goes on when the fall from the peak reaches the
         limit, and off again when the cooldown has passed since the first decision it was on for; the peak then starts
