@@ -14,7 +14,16 @@ ROOT = Path(tradearena.__file__).parent
 
 ORDER = (
     {"testing"},  # for the tests of users: nobody here uses it, and it uses nobody
-    {"", "errors", "rooms", "cards", "policy", "panel", "values"},  # "" is tradearena/__init__.py: version and `open`
+    {
+        "",
+        "errors",
+        "rooms",
+        "cards",
+        "policy",
+        "panel",
+        "stamps",
+        "values",
+    },  # "" is tradearena/__init__.py: version and `open`
     {"portfolio"},
     {"market", "risk", "execution", "agents"},
     {"store"},

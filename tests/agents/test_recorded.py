@@ -303,6 +303,50 @@ def test_two_stamps_that_are_one_moment_are_one_row(csv):
         read_recording(path, "UTC")
 
 
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2024-01-23 05:30:00 UTC",
+        "2024-01-23 05:30:00Z ",
+        " 2024-01-23T05:30:00+00:00",
+        "2024-01-23 00:30 America/New_York",
+    ],
+)
+def test_a_zone_may_be_written_in_any_of_the_ways_that_bars_have(csv, stamp):
+    (time,) = read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), "Asia/Shanghai").times
+    assert time == np.datetime64("2024-01-23T05:30")
+
+
+@pytest.mark.parametrize("stamp", ["2024-01-23 05:30:00 EST", "2024-01-23 05:30:00 GMT-05:00", "2024-01-23 05:30 PM"])
+def test_a_word_beside_the_time_that_is_no_zone_we_know_is_not_passed_over(csv, stamp):
+    with pytest.raises(DataError, match=f"row 1: cannot read the timestamp '{stamp}'"):
+        read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), "UTC")
+
+
+def test_a_date_with_space_around_it_is_a_date(csv):
+    bare, spaced = (csv("timestamp,S0", f"{day},0.5", name=f"{len(day)}.csv") for day in ("2024-01-23", " 2024-01-23 "))
+    assert read_recording(bare, "UTC").times == read_recording(spaced, "UTC").times
+
+
+def test_a_name_with_the_signs_of_a_pattern_means_itself(csv):
+    csv("timestamp,S0", "2024-01-23,0.9", name="dec1.csv")
+    assert read_recording(csv("timestamp,S0", "2024-01-23,0.5", name="dec[1].csv"), "UTC").weights == (
+        (("S0", "0.5"),),
+    )
+
+
+def test_nothing_of_a_file_is_guessed(csv):
+    lines = ("timestamp,S0,rationale", "#2024-01-22,0.1,first", "2024-01-23,0.5,why #4")
+    with pytest.raises(DataError, match="row 1: cannot read the timestamp '#2024-01-22'"):
+        read_recording(csv(*lines), "UTC")
+    assert read_recording(csv(lines[0], lines[2]), "UTC").rationales == ("why #4",)
+    two = csv(
+        "timestamp,S0,S1", "2024-01-22,0.1,0.1", "timestamp,S0,S1,S2,S3", "2024-01-23,0.2,0.2,0.2,0.2", name="2.csv"
+    )
+    with pytest.raises(DataError, match=r"2\.csv: cannot be read: .*Line: 3"):
+        read_recording(two, "UTC")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: no such file of decisions"):
         open_agent(f"decisions:{tmp_path / 'none.csv'}")

@@ -181,3 +181,24 @@ def test_a_dataset_cut_at_any_moment_is_what_was_visible_then(long_csv, bar, day
 def test_nothing_is_left_of_a_dataset_cut_before_its_first_bar_ends(long_csv, bar, days):
     with pytest.raises(DataError, match="no bar ends by 2024-01-02T23:59:59Z; the first starts at 2024-01-02"):
         open_dataset(long_csv([bar(day) for day in days]), end=datetime(2024, 1, 2, 23, 59, 59, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("calendar", ["union", "intersection"])
+def test_bars_of_several_lengths_in_one_dataset_are_refused(long_csv, bar, calendar):
+    """A daily bar that was taken for one of an hour would show its close 23 hours early."""
+    hours = [str(ORIGIN + np.timedelta64(i, "h")).replace("T", " ") for i in range(24 * 25)]
+    rows = [bar(each, "HOUR") for each in hours] + [bar(each, "DAY") for each in hours[::24]]
+    with pytest.raises(DataError, match=r"the bars of DAY are never closer together than 1440 minutes, .* lasts 60"):
+        open_dataset(long_csv(rows, f'calendar = "{calendar}"\nlabel = "start"'))
+    seldom = [bar(each, "HOUR") for each in hours] + [bar(each, "DAY") for each in (*hours[::24], hours[1])]
+    assert len(open_dataset(long_csv(seldom, f'calendar = "{calendar}"\nlabel = "start"')).panel.symbols) == 2
+    alone = [bar(each, "DAY") for each in hours[::24]]
+    assert len(open_dataset(long_csv(alone, 'frequency = "1h"\nlabel = "start"')).panel) == 25
+
+
+def test_a_mistake_in_a_file_with_a_very_long_cell_is_named_by_its_line(tmp_path):
+    path = tmp_path / "noted.csv"
+    rows = ["2024-01-02,A,1,1,1,1,5," + "x" * 140_000, "2024-01-03,A,1,1,1,-1,5,"]
+    path.write_text("\n".join([HEADER.strip() + ",note", *rows]))
+    with pytest.raises(DataError, match=r"noted\.csv, line 3, A at 2024-01-03"):
+        open_dataset(str(path))

@@ -112,7 +112,9 @@ def test_a_price_that_is_missing_or_not_finite_is_refused_by_line(file, cell, co
     assert "prices.csv, line 3" in str(caught.value)
 
 
-@pytest.mark.parametrize("cell", ["03/01/2024", "20240103", "1704240000", "", "yesterday", "0001-01-01"])
+@pytest.mark.parametrize(
+    "cell", ["03/01/2024", "20240103", "1704240000", "", "yesterday", "0001-01-01", "2024-01-03 09:30:00 EST"]
+)
 def test_a_stamp_that_cannot_be_read_is_named_by_line(file, cell):
     with pytest.raises(DataError, match=r"line 3: '.*' is not a time between 1800 and 2300; write 2024-01-31"):
         open_dataset(file(_yahoo(_three()[0], f"{cell},1,2,0.5,1.5,9,70")))

@@ -7,6 +7,7 @@ one, and where it states no weight at all, the position is kept. Naive timestamp
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import numpy as np
 
+from tradearena import stamps
 from tradearena.agents.answer import stated
 from tradearena.errors import DataError
 from tradearena.panel import Times
@@ -122,30 +124,44 @@ def read_recording(path: Path, timezone: str) -> Recording:
 
 def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """All cells as text, with the timestamp in microseconds UTC (None if unreadable) behind them."""
-    parquet = path.suffix.lower() == ".parquet"
-    source = "read_parquet(?)" if parquet else "read_csv(?, all_varchar = true, header = true)"
+    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))  # DuckDB takes a path for a pattern
     with duckdb.connect() as db:
         try:
-            described = db.execute(f"DESCRIBE SELECT * FROM {source}", [str(path)]).fetchall()
-            columns, types = [row[0] for row in described], [row[1] for row in described]
-            place = _stamp(columns, path)
-            stamp = '"' + columns[place].replace('"', '""') + '"'
-            text = f"{stamp}::VARCHAR"
-            if types[place] == "TIMESTAMP WITH TIME ZONE":
-                instant, local = stamp, "NULL::TIMESTAMP"
+            if path.suffix.lower() == ".parquet":
+                described = db.execute("DESCRIBE SELECT * FROM read_parquet(?)", [pattern]).fetchall()
+                columns, types = [row[0] for row in described], [row[1] for row in described]
+                source = f"read_parquet(?) AS t({', '.join(f'c{i}' for i in range(len(columns)))})"
             else:
-                zoned = rf"regexp_matches({text}, '(Z|[+-]\d\d(:?\d\d)?)$') AND length({text}) > 10"
-                instant = f"CASE WHEN {zoned} THEN TRY_CAST({text} AS TIMESTAMPTZ) END"
+                columns, source = _csv(path)
+                types = ["VARCHAR"] * len(columns)
+            place = _stamp(columns, path)
+            text = f"trim(c{place}::VARCHAR)"
+            if types[place] == "TIMESTAMP WITH TIME ZONE":
+                instant, local = f"c{place}", "NULL::TIMESTAMP"
+            else:
+                instant = f"CASE WHEN {stamps.zoned(text)} THEN {stamps.instant(text)} END"
                 dated = f"CASE WHEN length({text}) <= 10 THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
-                local = f"CASE WHEN NOT ({zoned}) THEN TRY_CAST({stamp} AS TIMESTAMP) + {dated} END"
-            cells = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}"::VARCHAR' for name in columns)
+                local = f"CASE WHEN NOT {stamps.zoned(text)} THEN {stamps.local(text)} + {dated} END"
+            cells = ", ".join(f"c{i}::VARCHAR" for i in range(len(columns)))
             query = f"SELECT {cells}, epoch_us({instant}), epoch_us({local}) FROM {source}"
-            rows = db.execute(query, [str(path)]).fetchall()
-        except duckdb.Error as error:
+            rows = db.execute(query, [pattern]).fetchall()
+        except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     naive = {row[-1] for row in rows if row[-1] is not None}
     utc = {None: None} | {local: _utc(local, ZoneInfo(timezone)) for local in naive}
     return columns, [(*row[:-2], utc[row[-1]] if row[-2] is None else row[-2]) for row in rows]
+
+
+def _csv(path: Path) -> tuple[list[str], str]:
+    """The columns of a file, and how DuckDB is to read it. It may guess nothing: a second header would begin another
+    table, and a line that begins with `#` make comments of what follows one."""
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        first = text.readline()
+    delimiter = max(",;\t|", key=first.count)
+    columns = next(csv.reader([first], delimiter=delimiter), [])
+    cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
+    dialect = f"auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"'"
+    return columns, f"read_csv(?, {dialect}, columns={{{cells}}})"
 
 
 def _utc(local: int, zone: ZoneInfo) -> int | None:

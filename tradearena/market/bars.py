@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,6 +103,7 @@ def lines_of(path: Path, rows: Sequence[int]) -> list[int]:
     """Where data rows stand, each as `place_of` numbers it; a CSV file is read through once for all of them."""
     if path.suffix.lower() != ".csv":
         return [row + 1 for row in rows]
+    csv.field_size_limit(sys.maxsize)  # a file that has been read may be read again
     with path.open(encoding="utf-8-sig", newline="") as text:
         records = csv.reader(text)
         ends = [records.line_num for record in records if record]  # blank lines are no rows

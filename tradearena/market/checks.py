@@ -153,6 +153,31 @@ def refuse(bars: Bars) -> None:
             raise DataError(f"{bars.where(first)}: {breach.says} ({values}){more}")
 
 
+ENOUGH = 20
+"""Bars of a symbol of which two, at least, follow one another directly, however seldom it trades."""
+
+
+def one_length(bars: Bars, length: np.timedelta64) -> None:
+    """Can the bars of all symbols be of this length?
+
+    Raises:
+        DataError: those of one symbol always lie twice as far apart or farther, and those of another do not: they may
+            be longer, and a longer bar would be seen before it has ended.
+    """
+    steps = bars.steps(bars.stamp)
+    least = {bars.symbol[run.start]: (run, steps[run][1:].min()) for run in bars.runs if run.stop - run.start > 1}
+    apart = [run for run, step in least.values() if step >= 2 * length and run.stop - run.start >= ENOUGH]
+    if apart and any(step < 2 * length for _, step in least.values()):
+        first = apart[0].start
+        symbol, minutes = bars.symbols[bars.symbol[first]], length / np.timedelta64(1, "m")
+        own = least[bars.symbol[first]][1] / np.timedelta64(1, "m")
+        raise DataError(
+            f"{bars.files[bars.file[first]]}: the bars of {symbol} are never closer together than {own:g} minutes, and "
+            f"a bar of this dataset lasts {minutes:g}: longer ones would be seen before they have ended; put {symbol} "
+            "into a dataset of its own"
+        )
+
+
 def frequency(bars: Bars) -> str:
     """The most common step within a symbol, the shorter of two equally common.
 

@@ -106,6 +106,7 @@ def checked(
     card = card.model_copy(update={"frequency": card.frequency or checks.frequency(bars)})
     bars, dropped = checks.sift(bars, card.step)
     checks.refuse(bars)
+    checks.one_length(bars, card.step)
     starts, ends = spans(bars, card)
     if end is not None:
         known = ends <= instant(end)

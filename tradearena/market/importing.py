@@ -79,6 +79,7 @@ def clean(path: Path, name: str, options: dict[str, str]) -> Import:
     card = card.model_copy(update={"frequency": card.frequency or checks.frequency(bars)})
     bars, dropped = mended(bars, SIEVES, card.step)
     checks.refuse(bars)
+    checks.one_length(bars, card.step)
     made += settled + dropped
     while True:
         bars, more = mended(bars, MENDS, card.step)

@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from tradearena import stamps
 from tradearena.errors import DataError
 from tradearena.market.bars import place_of
 from tradearena.panel import Array, Mask, Times
@@ -24,8 +25,6 @@ from tradearena.panel import Array, Mask, Times
 SUFFIXES = (".csv", ".parquet")
 
 _BLANK = "('', 'nan', 'null', 'none', 'na', 'n/a', '-')"
-_ZONE = r"\s*(z|utc|gmt|[a-z]+/[a-z_/]+|[+-]\d\d(:?\d\d)?)$"
-_ZONED = rf":\d\d(\.\d+)?{_ZONE}"
 _GROUPED = r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?"
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 _MEASURED = ("FLOAT", "DOUBLE", "DECIMAL")
@@ -42,7 +41,7 @@ def opened(path: Path) -> Iterator[Table]:
     with _database().cursor() as con:  # what it loads is its own
         try:
             yield Table(con, path)
-        except (duckdb.Error, OSError, UnicodeDecodeError) as error:
+        except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}: cannot be read: {_brief(error)}") from None
 
 
@@ -136,9 +135,9 @@ class Table:
         if len(columns) == 1 and self.types[columns[0]] != "VARCHAR":
             return []
         text = _joined(columns)
-        wall = f"TRY_CAST(regexp_replace({text}, '{_ZONE}', '', 'i') AS TIMESTAMP)"
-        offset = f"epoch_us({wall}) - epoch_us(TRY_CAST({text} AS TIMESTAMPTZ))"
-        found = self._con.execute(f"SELECT DISTINCT {offset} FROM raw WHERE regexp_matches({text}, '{_ZONED}', 'i')")
+        wall = f"TRY_CAST(regexp_replace({text}, '{stamps.ZONE}', '', 'i') AS TIMESTAMP)"
+        offset = f"epoch_us({wall}) - epoch_us({stamps.instant(text)})"
+        found = self._con.execute(f"SELECT DISTINCT {offset} FROM raw WHERE {stamps.zoned(text)}")
         return sorted(np.timedelta64(row[0], "us") for row in found.fetchall())
 
     def words(self, column: int) -> NDArray[np.str_]:
@@ -161,14 +160,14 @@ class Table:
         when, naive = self._stamp(columns)
         fetched = self._con.execute(f"SELECT {when} AS us, {naive} AS naive FROM raw ORDER BY rowid").fetchnumpy()
         micros = np.ma.filled(fetched["us"], np.iinfo(np.int64).min)
-        stamps = micros.astype(np.int64).view("datetime64[us]")
-        wrong = ~((stamps >= _EARLIEST) & (stamps < _LATEST))
+        times = micros.astype(np.int64).view("datetime64[us]")
+        wrong = ~((times >= _EARLIEST) & (times < _LATEST))
         if wrong.any():
             row = int(np.argmax(wrong))
             cell = " ".join(str(self._cell(i, row)) for i in columns)
             advice = "write 2024-01-31, 2024-01-31 09:30:00 or 2024-01-31T14:30:00Z"
             raise DataError(f"{place_of(self.path, row)}: '{cell}' is not a time between 1800 and 2300; {advice}")
-        return stamps, np.ma.getdata(fetched["naive"]).astype(np.bool_)
+        return times, np.ma.getdata(fetched["naive"]).astype(np.bool_)
 
     def _number(self, column: int) -> str:
         kind = self.types[column].split("(")[0]
@@ -214,9 +213,8 @@ class Table:
         kind = self.types[columns[0]]
         if len(columns) > 1 or kind == "VARCHAR":
             text = _joined(columns)
-            zoned = f"regexp_matches({text}, '{_ZONED}', 'i')"
-            micros = f"epoch_us(TRY_CAST({text} AS TIMESTAMP))"
-            return f"CASE WHEN {zoned} THEN epoch_us(TRY_CAST({text} AS TIMESTAMPTZ)) ELSE {micros} END", f"NOT {zoned}"
+            zoned, instant, local = stamps.zoned(text), stamps.instant(text), stamps.local(text)
+            return f"CASE WHEN {zoned} THEN epoch_us({instant}) ELSE epoch_us({local}) END", f"NOT {zoned}"
         column = f"c{columns[0]}"
         if kind == "TIMESTAMP WITH TIME ZONE":
             return f"epoch_us({column})", "false"
