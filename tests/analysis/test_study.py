@@ -181,3 +181,19 @@ def test_the_interval_leaves_out_the_null_where_p_is_small_and_only_there(seed):
     _, mean, interval, p = judged(draws)
     if abs(p - 0.05) > 0.002:
         assert (interval[0] <= mean <= interval[1]) == (p > 0.05)
+
+
+@pytest.mark.parametrize("spoken", [lambda k: k % 10 == 5, lambda k: k < 60])
+def test_anchors_before_which_nothing_was_said_are_no_evidence_on_what_is_said(spoken):
+    """Of ten falls the words of few windows are known: a p of these would be printed as one of ten."""
+    whole = planted()
+    quiet = [said if spoken(k) else said._replace(text="") for k, said in enumerate(whole.plan)]
+    probe = HashProbe(16)
+    known, lost = (rows_of([each], [probe]) for each in (whole, replace(whole, plan=tuple(quiet))))
+    name = "a, hidden", "plan", probe.name, "market", "effective_rank"
+    assert known[name].n_anchors >= MINIMUM
+    assert known[name].p is not None
+    assert lost[name].n_anchors < MINIMUM
+    assert (lost[name].p, lost[name].verdict) == (None, "not enough")
+    intent = "a, hidden", "intent", "weights", "market", "effective_rank"
+    assert lost[intent].n_anchors == known[intent].n_anchors

@@ -83,7 +83,8 @@ class Row(NamedTuple):
         value: None where there is nothing to measure, or not enough; `null_mean` of the arrangements.
         interval: of the value: those that would not be rejected, were the null of the same shape around them.
         p: two-sided, (1 + as far out) / (1 + draws).
-        n_anchors: that are independent, over all paths; `n_clusters` paths that have any.
+        n_anchors: that are independent and have a window before them in which the view is measured, over all paths;
+            `n_clusters` paths that have any.
         verdict: in words.
         by_cluster: value of each path.
         lead: value by steps to the anchor, with a simultaneous band; None where not primary.
@@ -177,14 +178,29 @@ def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design
     for kind in KINDS:
         rng = np.random.default_rng([design.seed, KINDS.index(kind)])
         drawn = [_drawn(path, [traces[i] for i in path.members], kind, design, rng) for path in paths]
-        n = sum(each.independent for each in drawn)
         for cloud, held in zip(seen, views, strict=True):
+            counts = [_measured(path, each, held, design) for path, each in zip(paths, drawn, strict=True)]
+            n = sum(counts)
             if n < MINIMUM or not any(held):
                 said = "not enough" if any(held) else _unseen(cloud, traces)
-                yield from _unsaid(group, cloud, kind, n, sum(bool(each.independent) for each in drawn), said, design)
+                yield from _unsaid(group, cloud, kind, n, sum(map(bool, counts)), said, design)
                 continue
             values, leads, kept = _values(paths, drawn, held, cloud, design)
             yield from _rows(group, cloud, kind, n, [paths[i] for i in kept], values, leads, design)
+
+
+def _measured(path: _Path, drawn: _Drawn, held: Sequence[Seen | None], design: Design) -> int:
+    """How many independent anchors of a path have a window before them in which this view is measured; where nothing is
+    seen at all, how many there are."""
+    if not any(held):
+        return drawn.independent
+    known: list[int] = []
+    for member, own, places in zip(path.members, drawn.places, path.places, strict=True):
+        view, observed = held[member], own[0]
+        if view is not None:
+            observed = observed[observed >= design.before]
+            known += places[observed[np.isfinite(view.series[observed - 1, 0])]].tolist()
+    return independent(known, 2 * design.before)
 
 
 def _unseen(cloud: Cloud, traces: Sequence[Trace]) -> str:
