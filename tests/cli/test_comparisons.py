@@ -230,3 +230,11 @@ def test_the_table_of_single_steps_says_so(forked):
     answer = forked("-f", "true", "-f", "hidden", "--carry", "trunk")
     assert answer.code == 0
     assert answer.out.startswith("differences of modes, single steps, forked from one state")
+
+
+def test_whole_forks_are_no_single_steps(arena):
+    assert arena("run", "--agent", "organism-obedient", "--steps", 14, "--out", "trunk.duckdb").code == 0
+    asked = ("--feedback", "true", "--feedback", "hidden", "--out", "forks.duckdb")
+    assert arena("fork", "trunk.duckdb", "--at", 25, *asked).code == 0
+    title = arena("compare", "forks.duckdb").out.splitlines()[0]
+    assert title.startswith("differences of modes, forks from one state, means of up to 9 decisions")

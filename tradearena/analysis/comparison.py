@@ -41,11 +41,13 @@ _FILLED = ("filled_at", "ordered", "filled", "bought", "sold", "cost")
 
 
 class Comparison(NamedTuple):
-    """What was compared: outcomes of episodes, rows of contrasts, and whether they are of single forked steps."""
+    """What was compared: outcomes of episodes, rows of contrasts, whether they are of forks, and of how many decisions
+    of their own these are at most."""
 
     outcomes: list[Outcome]
     rows: list[Row]
     forked: bool
+    decisions: int
 
 
 def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool = True) -> Comparison:
@@ -74,7 +76,9 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
     found = outcomes(held)
     asked = (*PERFORMANCE, *ALIGNMENT) if whole else ONE_STEP
     try:
-        return Comparison(found, rows(found, asked), not whole)
+        return Comparison(
+            found, rows(found, asked), not whole, max((len(each.path.decided) for each in held), default=0)
+        )
     except ValueError as error:
         raise UsageError(f"the same episode stands in two files ({error}); name each once") from None
 

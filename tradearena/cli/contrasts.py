@@ -53,6 +53,10 @@ def print_contrasts(found: Comparison, *, words: bool = False) -> None:
 
 def _title(found: Comparison) -> str:
     what = "single steps, forked from one state" if found.forked else "paired by window and seed"
+    if found.forked and found.decisions > 1:
+        what = (
+            f"forks from one state, means of up to {found.decisions} decisions, whose states differ from the second on"
+        )
     return f"differences of modes, {what}; n: windows with no bar in common"
 
 
