@@ -303,7 +303,8 @@ def test_coupling_changes_no_other_symbol():
         {"coupled": -1}, {"alpha": 0.5, "beta": 0.5}, {"alpha": -0.1}, {"tail": 2.0}, {"overnight": 1.0},
         {"coupling": 2.0}, {"frequency": "2d"}, {"frequency": "7h"}, {"frequency": "90s"}, {"frequency": "often"},
         {"edge": 11.0}, {"lookback": 0}, {"drift": -1.0}, {"scenes": -1}, {"scenes": 99}, {"scene": 0}, {"depth": -0.1},
-        {"dispersion": -0.1},
+        {"dispersion": -0.1}, {"bars": 60_000, "symbols": 2, "sectors": 1}, {"start": date(2199, 12, 1)},
+        {"start": date(1799, 12, 31)}, {"strength": 10.1},
     ],
 )  # fmt: skip
 def test_a_market_that_cannot_be_is_refused(change):

@@ -34,6 +34,12 @@ DAYS = 365.25 / 7 * 5
 OPENS, MINUTES = np.timedelta64(570, "m"), 390
 """A session begins at 09:30 and lasts six and a half hours, as in New York."""
 
+YEARS = 1800, 2199
+"""That a dataset may have bars in."""
+
+STRONGEST = 10.0
+"""Largest precursor: 22,000 times the volume. Far beyond it volumes are no whole numbers any more."""
+
 OPENING, CLOSING = 0.115, 0.04
 """Decay of what is special about the opening and the close, as fractions of a session: 45 and 15 minutes."""
 
@@ -98,6 +104,7 @@ class Design:
             "--symbols must be at least the number of sectors, and at most 500": self.sectors <= self.symbols <= 500,
             "--bars must be between 3 and 100000": 3 <= self.bars <= 100_000,
             f"--frequency must be 1d, or 1m to {MINUTES}m within the session": self._known_frequency(),
+            f"--start and --bars must keep the bars between {YEARS[0]} and {YEARS[1]}": self._in_the_calendar(),
             "--seed must not be negative": self.seed >= 0,
             f"--coupled must be between 0 and {most}: a pair stays within its sector": 0 <= self.coupled <= most,
             "alpha and beta must not be negative and sum to less than 1": (
@@ -106,8 +113,8 @@ class Design:
             "tail must exceed 2, or there is no variance": self.tail > 2,
             "--drift must be between -0.9 and 10": -0.9 <= self.drift <= 10,
             "--edge must be between -10 and 10, --lookback at least 1": abs(self.edge) <= 10 and self.lookback >= 1,
-            "--depth and --strength must not be negative, --lead and --scene at least 1": (
-                min(self.depth, self.strength) >= 0 and min(self.lead, self.scene) >= 1
+            f"--depth must not be negative, --strength be between 0 and {STRONGEST:g}, --lead and --scene at least 1": (
+                self.depth >= 0 and 0 <= self.strength <= STRONGEST and min(self.lead, self.scene) >= 1
             ),
             f"--scenes must be between 0 and {self.bars // (3 * shortest)}: each takes its third of a stretch": (
                 0 <= self.scenes * 3 * shortest <= self.bars
@@ -126,6 +133,11 @@ class Design:
             return False
         minute = np.timedelta64(1, "m")
         return bool(step == DAY or (step % minute == np.timedelta64(0, "m") and minute <= step <= MINUTES * minute))
+
+    def _in_the_calendar(self) -> bool:
+        """Of five days a week; a frequency that is none is another complaint."""
+        weeks = self.bars / (5 * self.session) if self._known_frequency() else 0
+        return YEARS[0] <= self.start.year and self.start.year + (weeks + 2) / 52 <= YEARS[1]
 
     @property
     def daily(self) -> bool:
