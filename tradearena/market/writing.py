@@ -85,10 +85,10 @@ def synthetic_card(name: str, design: Design, scenes: Mapping[str, Scene] | None
 
 def card_text(card: DatasetCard) -> str:
     """A card as TOML that reads back as the same card."""
-    plain = {key: value for key, value in card.model_dump(exclude={"sectors", "scenes"}).items() if value is not None}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
-    for table in ("scenes", "sectors"):
-        said = getattr(card, table)
+    whole = card.model_dump()
+    tables = {name: whole.pop(name) for name in ("noise", "scenes", "sectors")}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in whole.items() if value is not None]
+    for table, said in tables.items():
         if said or (table == "scenes" and said is not None):
             quoted = ((json.dumps(part, ensure_ascii=False) for part in pair) for pair in said.items())
             lines += ["", f"[{table}]", *(f"{key} = {value}" for key, value in quoted)]
