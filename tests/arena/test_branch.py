@@ -227,7 +227,7 @@ LOOSE = TIGHT.model_copy(
 )
 
 
-@pytest.mark.parametrize("at", [2, 4, 5, 8])
+@pytest.mark.parametrize("at", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 5)), 8])
 @pytest.mark.parametrize("changes", [{"policy": LOOSE}, {"modes": ("hidden",)}, {"modes": ("placebo",)}])
 def test_a_fork_of_a_fork_keeps_the_rules_of_each_stretch_and_verifies(tmp_path, talking, at, changes):
     """One that changes nothing ends with the root hash of the fork it comes from, wherever it leaves it."""

@@ -404,6 +404,26 @@ def test_a_file_that_took_the_place_of_another_is_read_as_it_is(copy, tmp_path, 
         assert reader.recorded("e1").hashes != before
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "DETACH file; ATTACH '{path}' AS g; DELETE FROM g.main.step; SELECT 1",
+        "SELECT 1; DETACH file",
+        "ATTACH '{path}.new' AS g",
+        "COPY (SELECT 1) TO '{path}.new'",
+        "PREPARE it AS COPY (SELECT 1) TO '{path}.new'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{path}.new'",
+        "EXPORT DATABASE '{path}.new'",
+    ],
+)
+def test_a_question_changes_nothing_on_disk(copy, statements):
+    before = copy.read_bytes()
+    with pytest.raises(StoreError, match=r"the query failed: .* reaches beyond reading this file"):
+        answer(copy, statements.format(path=copy))
+    assert copy.read_bytes() == before
+    assert [each.name for each in copy.parent.iterdir() if each.name.startswith(copy.name)] == [copy.name]
+
+
 def test_what_a_query_left_behind_is_not_there_for_the_next_reader(copy):
     with Reader(copy) as reader:
         reader.query("CREATE TABLE memory.main.left_behind AS SELECT 1 AS one")

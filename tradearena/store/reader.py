@@ -26,6 +26,12 @@ from tradearena.store.views import VIEWS
 from tradearena.values import Decision, Exchange, Note, State, Trajectory
 
 _ANY = "(FROM pragma_storage_info('file.main.{}') LIMIT 0)"
+_REACHING = {
+    "ATTACH", "DETACH", "COPY", "COPY_DATABASE", "EXPORT", "LOAD", "EXTENSION", "PREPARE", "EXECUTE",
+}  # fmt: skip
+"""Statements that would let a question open the file for writing, or write another, or carry out one that does; to
+explain one by its analysis carries it out as well."""
+
 _TIMES = {"created_at", "started_at", "finished_at"}
 
 
@@ -255,6 +261,10 @@ class Reader:
         for name, view in VIEWS.items():
             self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view}')
         try:
+            for statement in self.db.extract_statements(sql):
+                kind, text = statement.type.name, statement.query.upper()
+                if kind in _REACHING or (kind == "EXPLAIN" and "ANALYZE" in text):
+                    raise StoreError(f"{self.path}: the query failed: {kind} reaches beyond reading this file")
             relation: Any = self.db.sql(sql)
             if relation is None:  # a statement without an answer
                 return [], []
