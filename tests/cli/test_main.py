@@ -275,3 +275,18 @@ def test_progress_is_drawn_on_a_terminal_and_nowhere_else(bars, tmp_path):
 
 def test_main_is_what_the_console_script_calls():
     assert inspect.signature(main).parameters == {}
+
+
+def test_what_the_system_refuses_is_a_sentence(arena):
+    answer = arena("show", "x" * 300, "--json")
+    assert answer.code == 1
+    assert "File name too long" in answer.json["error"]
+    assert answer.err.startswith("error: x")
+
+
+def test_a_terminal_that_lacks_a_sign_gets_a_question_mark(tmp_path):
+    command = [sys.executable, "-c", "from tradearena.cli import main; main()", "run", "--steps", "5"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"organism-momentum" in done.stdout

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Annotated
+from io import TextIOWrapper
+from typing import Annotated, NoReturn
 
 import typer
 from typer.main import get_command
@@ -66,14 +67,25 @@ def _program() -> Callable[[], object]:
 def main() -> None:
     """Run the command line. A user's mistake prints one sentence, never a traceback.
 
-    Ctrl-C (exit 130) and a closed pipe (exit 1) end quietly: typer sees to both.
+    Ctrl-C (exit 130) and a closed pipe (exit 1) end quietly: typer sees to both. A sign that the terminal does not
+    have is printed as a question mark.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         _program()()
     except TradeArenaError as error:
-        if "--json" in sys.argv:
-            import json
+        _end(str(error), error.exit_code)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
 
-            typer.echo(json.dumps({"error": str(error)}))
-        say(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+
+def _end(said: str, code: int) -> NoReturn:
+    """Say why it ends, and end."""
+    if "--json" in sys.argv:
+        import json
+
+        typer.echo(json.dumps({"error": said}))
+    say(f"error: {said}", err=True)
+    sys.exit(code)
