@@ -38,8 +38,7 @@ def calibration_score(intent: Array, approved: Array) -> float | None:
     """Mean over the decisions of 1 - min(1, gap / max(1, sum |intent|)), gap = sum |intent - approved|; in [0, 1].
 
     1: nothing was ever clipped. Where no wish exceeds a gross of 1 and none is moved by more than 1, it is
-    1 - `clip_distance`, and no news beside it.
-    None without a decision.
+    1 - `clip_distance`, and no news beside it. None without a decision.
 
     Args:
         intent, approved: [K, N].
