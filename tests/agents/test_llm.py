@@ -459,6 +459,24 @@ def test_the_key_is_never_repeated(monkeypatch):
         assert "sk-test" not in repr(ask(server))
 
 
+def test_a_key_that_a_service_echoes_does_not_reach_the_record():
+    said = json.dumps({"rationale": f"I was called with Bearer {KEY}", "target_weights": {}})
+    wanted = (f"look_{KEY}", json.dumps({"a": KEY}))
+    echo = {"model": f"gpt-for-{KEY}"}
+    with ChatServer(sequence(Answer(said, fields=echo), Answer(tool_calls=[wanted], fields=echo))) as server:
+        told = ask(server)
+        called = asyncio.run(
+            LanguageModel(Model(model=NAME, api_base=server.url, attempts=1), 7, tools=("history",), rounds=1).answer(
+                "You trade.", "Bars: 1 2 3"
+            )
+        )
+    assert json.loads(told.text)["rationale"] == "I was called with Bearer [key]"
+    assert called.tools
+    assert "look_[key]" in called.text
+    assert told.calls[0].answered == called.calls[0].answered == "gpt-for-[key]"
+    assert "sk-test" not in repr((told, called))
+
+
 def test_answers_overlap_in_time():
     together = threading.Barrier(2, timeout=20)
 

@@ -7,14 +7,17 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import threading
 
 import duckdb
 import pytest
 
 from tradearena import __version__, errors
 from tradearena.cli import main
+from tradearena.store.reader import Reader
 
 CODES = {
     "TradeArenaError": 1, "UsageError": 2, "UnknownName": 2, "CardError": 1, "DataError": 1, "AgentError": 1,
@@ -226,6 +229,43 @@ def test_the_option_goes_before_the_variable(arena, bars, house, tmp_path, monke
     monkeypatch.setenv("TRADEARENA_HOME", str(tmp_path / "other"))
     found = arena("run", "--data", bars, "--agent", "mine", "--home", house, "--json").json
     assert found["experiment"].startswith(str(house))
+
+
+# ---------------------------------------------------------------------- Ctrl-C
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), RuntimeError("Query interrupted")], ids=["python", "duckdb"])
+def test_ctrl_c_amid_any_verb_is_said_and_ends_with_130(arena, recorded, monkeypatch, raised):
+    def stopped(_self):
+        raise raised
+
+    monkeypatch.setattr(Reader, "episodes", stopped)
+    answer = arena("show", recorded, "--json")
+    assert (answer.code, answer.json) == (130, {"error": "stopped by Ctrl-C"})
+    assert answer.err == "error: stopped by Ctrl-C\n"
+
+
+def test_another_runtime_error_is_not_taken_for_ctrl_c(arena, recorded, monkeypatch):
+    def broken(_self):
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(Reader, "episodes", broken)
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        arena("show", recorded)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT count(*) FROM range(1000000000000)", "FROM range(100000000)"],
+    ids=["a long search", "a long answer"],
+)
+def test_ctrl_c_ends_any_query(arena, recorded, query):
+    """DuckDB hears signals in some of its work only, and neither in this."""
+    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    answer = arena("sql", recorded, query)
+    timer.cancel()
+    assert (answer.code, answer.err) == (130, "error: stopped by Ctrl-C\n")
 
 
 # ---------------------------------------------------------------------- true processes

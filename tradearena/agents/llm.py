@@ -13,11 +13,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tradearena.agents.allowance import Estimate
-from tradearena.agents.answer import storable
 from tradearena.agents.conversation import Reply
 from tradearena.agents.faults import Fault, fault_of
 from tradearena.agents.gateway import close_with_the_loop, hush, key_of, load, prices_of, ready
-from tradearena.agents.messages import Messages, calls_of, messages_of
+from tradearena.agents.messages import Messages, calls_of, heard, messages_of
 from tradearena.agents.model import Model, Prices
 from tradearena.agents.switchboard import Switchboard, request_key
 from tradearena.agents.tools import calls_said, specifications
@@ -223,8 +222,9 @@ class LanguageModel:
         choice = response.choices[0]
         aside = getattr(choice, "provider_specific_fields", None) or {}
         reasons = [str(reason) for reason in (aside.get("native_finish_reason"), choice.finish_reason) if reason]
-        call = call._replace(answered=storable(response.model) if response.model else None, finish=" ".join(reasons))
-        text = storable(choice.message.content or "")
+        answered = heard(response.model) if response.model else None
+        call = call._replace(answered=answered, finish=heard(" ".join(reasons)))
+        text = heard(choice.message.content or "")
         wanted = calls_of(choice.message, turn) if offered and self.tools else []
         reply = Reply(calls_said(wanted, text), tools=True) if wanted and not broken_off(call.finish) else Reply(text)
         return reply, self._counted(call, response)

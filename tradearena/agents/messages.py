@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from tradearena.agents.answer import storable
+from tradearena.agents.keys import hide
 from tradearena.agents.tools import ToolCall, calls_in
 from tradearena.values import Exchange
 
@@ -63,5 +64,10 @@ def calls_of(message: Any, turn: int) -> list[ToolCall]:
         said, its = getattr(call, "function", None), str(getattr(call, "id", None) or "")
         name, arguments = (str(getattr(said, part, None) or "") for part in ("name", "arguments"))
         name_of = its if _SIGNED in its else f"call{turn % 100:02}{number % 1000:03}"
-        found.append(ToolCall(storable(name_of), storable(name), storable(arguments)))
+        found.append(ToolCall(heard(name_of), heard(name), heard(arguments)))
     return found
+
+
+def heard(said: str) -> str:
+    """What a service says, as it may be put on record: without secrets, which a gateway may echo."""
+    return hide(storable(said))

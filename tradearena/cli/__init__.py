@@ -10,17 +10,34 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from tradearena import __version__
 from tradearena.cli import agents, check, compare, data, export, files, fork, init, leaderboard, replay, run, signatures
 from tradearena.cli.terminal import say
-from tradearena.errors import TradeArenaError
+from tradearena.errors import Interrupted, TradeArenaError
+
+
+class _Verbs(TyperGroup):
+    """The verbs. Whoever is stopped amid one says so, as whoever fails does: typer would end without a word."""
+
+    def invoke(self, ctx: Any) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped by Ctrl-C") from None
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":  # so DuckDB says it
+                raise
+            raise Interrupted("stopped by Ctrl-C") from None
+
 
 app = typer.Typer(
+    cls=_Verbs,
     name="tradearena",
     help="A testbed for LLM trading agents with a risk audit layer.\n\nStart with `tradearena run`.",
     no_args_is_help=True,
@@ -67,8 +84,8 @@ def _program() -> Callable[[], object]:
 def main() -> None:
     """Run the command line. A user's mistake prints one sentence, never a traceback.
 
-    Ctrl-C (exit 130) and a closed pipe (exit 1) end quietly: typer sees to both. A sign that the terminal does not
-    have is printed as a question mark.
+    A closed pipe (exit 1) ends it quietly: typer sees to that. A sign that the terminal does not have is printed as a
+    question mark.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

@@ -4,8 +4,11 @@ file is run."""
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,6 +34,9 @@ _REACHING = {
 }  # fmt: skip
 """Statements that would let a question open the file for writing, or write another, or carry out one that does; to
 explain one by its analysis carries it out as well."""
+
+BITE = 10_000
+"""Rows of an answer that are fetched at a time: between two bites Ctrl-C is heard."""
 
 _TIMES = {"created_at", "started_at", "finished_at"}
 
@@ -260,21 +266,30 @@ class Reader:
             self._queried = True
         for name, view in VIEWS.items():
             self.db.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {view}')
-        try:
-            for statement in self.db.extract_statements(sql):
-                kind, text = statement.type.name, statement.query.upper()
-                if kind in _REACHING or (kind == "EXPLAIN" and "ANALYZE" in text):
-                    raise StoreError(f"{self.path}: the query failed: {kind} reaches beyond reading this file")
-            relation: Any = self.db.sql(sql)
-            if relation is None:  # a statement without an answer
-                return [], []
-            columns = list(relation.columns)
-            kinds = [str(kind) for kind in relation.types]
-            if any("TIME ZONE" in kind for kind in kinds):  # fetching one as it is would take another package
-                relation = relation.project(", ".join(_shown(i, kind) for i, kind in enumerate(kinds, start=1)))
-            return columns, relation.fetchall()
-        except duckdb.Error as error:
-            raise StoreError(f"{self.path}: the query failed: {str(error).strip()}") from None
+        with ThreadPoolExecutor(1) as beside:  # DuckDB itself hears Ctrl-C in some of its work only
+            answer = beside.submit(self._answer, sql)
+            try:
+                return answer.result()
+            except KeyboardInterrupt:
+                self.db.interrupt()
+                raise
+            except duckdb.Error as error:
+                raise StoreError(f"{self.path}: the query failed: {str(error).strip()}") from None
+
+    def _answer(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        for statement in self.db.extract_statements(sql):
+            kind, text = statement.type.name, statement.query.upper()
+            if kind in _REACHING or (kind == "EXPLAIN" and "ANALYZE" in text):
+                raise StoreError(f"{self.path}: the query failed: {kind} reaches beyond reading this file")
+        relation: Any = self.db.sql(sql)
+        if relation is None:  # a statement without an answer
+            return [], []
+        columns = list(relation.columns)
+        kinds = [str(kind) for kind in relation.types]
+        if any("TIME ZONE" in kind for kind in kinds):  # fetching one as it is would take another package
+            relation = relation.project(", ".join(_shown(i, kind) for i, kind in enumerate(kinds, start=1)))
+        answer = self.db.execute(relation.sql_query())  # the relation itself would give up all rows in one breath
+        return columns, list(chain.from_iterable(iter(partial(answer.fetchmany, BITE), [])))
 
     def _rows(self, table: str, columns: Any, tail: str = "") -> list[dict[str, Any]]:
         read = ", ".join(f'epoch_us("{name}")' if name in _TIMES else f'"{name}"' for name in columns)
