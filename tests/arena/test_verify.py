@@ -229,21 +229,45 @@ def test_what_a_reply_says_and_what_is_on_record_as_said_must_agree(changed):
     assert (found.table, found.t, found.field, found.recorded) == ("step", 22, "rationale", "All is well.")
 
 
-def test_what_is_planted_in_a_file_is_not_run(changed, tmp_path):
+def test_what_is_planted_in_a_file_is_named_and_not_run(changed, tmp_path):
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\n1,2\n")
-    for planted in (
-        f"CREATE OR REPLACE VIEW steps AS SELECT * FROM read_csv('{secret}')",
-        f"CREATE MACRO count(x) AS (SELECT max(a) FROM read_csv('{secret}'))",
-        f"CREATE VIEW spy AS SELECT * FROM read_text('{secret}')",
+    for planted, place in (
+        (f"CREATE OR REPLACE VIEW steps AS SELECT * FROM read_csv('{secret}')", ("view", "steps")),
+        (f"CREATE MACRO count(x) AS (SELECT max(a) FROM read_csv('{secret}'))", ("macro", "count")),
+        (f"CREATE VIEW spy AS SELECT * FROM read_text('{secret}')", ("view", "spy")),
     ):
-        assert changed(planted) == []
+        (found,) = changed(planted)
+        assert (found.table, found.field) == place
     replaced = (
         "ALTER TABLE step RENAME TO hidden",
         f"CREATE VIEW step AS SELECT * FROM hidden WHERE (SELECT count(*) FROM read_csv('{secret}')) > 0",
     )
     with pytest.raises(StoreError, match="not an experiment file of TradeArena"):
         changed(*replaced)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE step ADD COLUMN note VARCHAR", "table.step is "),
+        ("ALTER TABLE step ALTER status SET DEFAULT 'ok'", "table.step is "),
+        ("COMMENT ON TABLE step IS 'audited'", "table.step is "),
+        ("CREATE TABLE leaderboard (agent VARCHAR)", "table.leaderboard is "),
+        ("CREATE SCHEMA real; CREATE TABLE real.step (t INTEGER)", "table.real.step is "),
+        ("CREATE TYPE mood AS ENUM ('calm')", "type.mood is "),
+        ("CREATE SEQUENCE places", "sequence.places is "),
+        ("CREATE INDEX quick ON step (t)", "index.quick is "),
+        ("CREATE MACRO sum(x) AS max(x)", "macro.sum is 'max(x)', and should be None"),
+        ("CREATE MACRO rows() AS TABLE FROM step", "table_macro.rows is "),
+        ("CREATE OR REPLACE VIEW steps AS FROM step WHERE t > 3", "view.steps is "),
+        ("DROP VIEW attribution", "view.attribution is None, and should be 'CREATE VIEW attribution"),
+    ],
+)
+def test_what_would_mislead_whoever_opens_a_file_in_plain_duckdb_is_named(changed, change, said):
+    for fast in (False, True):
+        (found,) = changed(change, fast=fast)
+        assert str(found).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -381,7 +405,8 @@ def test_what_each_rule_took_is_recomputed(file, tmp_path):
 def test_a_view_does_not_pass_for_a_table_that_an_earlier_version_has_not(file, tmp_path):
     shutil.copy(file, tmp_path / "copy.duckdb")
     planted = "ALTER TABLE clip RENAME TO hidden", "CREATE VIEW clip AS FROM hidden"
-    (found, *_) = sealed_again(tmp_path / "copy.duckdb", *planted)
+    planted, stray, found, *_ = sealed_again(tmp_path / "copy.duckdb", *planted)
+    assert [(each.table, each.field) for each in (planted, stray)] == [("table", "hidden"), ("view", "clip")]
     assert found.table == "clip"
 
 

@@ -29,6 +29,7 @@ from tradearena.arena.witness import Differs, Witness
 from tradearena.errors import Interrupted, StoreError, TradeArenaError
 from tradearena.market.window import Span
 from tradearena.policy import Policy
+from tradearena.store.catalog import strays
 from tradearena.store.chain import GENESIS, closing_link, next_link
 from tradearena.store.reader import Reader
 from tradearena.store.rows import EpisodeRow
@@ -128,6 +129,8 @@ def _whole(reader: Reader) -> Iterator[Divergence]:
     query = "SELECT id, count(*) FROM episode GROUP BY id HAVING count(*) > 1"
     for name, rows in reader.db.execute(query).fetchall():
         yield Divergence(name, "episode", None, "rows", rows, 1)
+    for stray in strays(reader.db, len(experiment.symbols), earlier=bool(reader.lacks)):
+        yield Divergence("", stray.kind, None, stray.name, stray.stands, stray.should)
 
 
 def _verdict(
