@@ -22,6 +22,7 @@ ORDER = (
         "policy",
         "panel",
         "stamps",
+        "tabular",
         "values",
     },  # "" is tradearena/__init__.py: version and `open`
     {"portfolio"},

@@ -6,8 +6,20 @@ What cannot be understood is NULL. DuckDB by itself would take `09:30 EST` for 0
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 ZONE = r"\s*(z|utc|gmt|[a-z]+/[a-z_/]+|[+-]\d\d(:?\d\d)?)$"
 _ZONED = rf":\d\d(\.\d+)?{ZONE}"
+
+
+class Clock(NamedTuple):
+    """The clock of a dataset: the zone of stamps that carry none, and whether its bars last a day or more."""
+
+    timezone: str = "UTC"
+    daily: bool = False
+
+
+GREENWICH = Clock()
 
 
 def zoned(text: str) -> str:

@@ -139,7 +139,7 @@ def main() -> None:
     lines = [HEAD]
     with threadpool_limits(limits=1, user_api="blas"):
         for name in sys.argv[3:]:
-            candidate = open_agent(name, timezone=data.card.timezone)
+            candidate = open_agent(name, clock=data.card.clock)
             plan = Plan(data, rules, Window(None, None, None, 1), (candidate,))
             table = [compared(decision, state, rules.limits) for decision, state in heard(plan, candidate)]
             lines.append(row(candidate.card.name, np.array(table)))

@@ -16,9 +16,11 @@ from tradearena.agents.card import open_agent
 from tradearena.agents.recorded import read_recording
 from tradearena.errors import DataError, UsageError
 from tradearena.market.clock import to_utc
+from tradearena.stamps import Clock
 
 # Bar t of these panels ends on the second of January 2024 plus t days, at midnight UTC.
 SYMBOLS = ("S0", "S1", "S2", "S3", "S4")
+DAYS = Clock("UTC", daily=True)
 
 
 def ends(t, hours=0.0):
@@ -50,9 +52,9 @@ def parquet(tmp_path):
     return write
 
 
-def play(path, *, bars=40, first=20, every=1, timezone="UTC", policy=FREE):
+def play(path, *, bars=40, first=20, every=1, clock=DAYS, policy=FREE):
     """The steps of an episode of recorded decisions, by bar."""
-    candidate = open_agent(f"decisions:{path}", timezone=timezone)
+    candidate = open_agent(f"decisions:{path}", clock=clock)
     return {step.t: step for step in episode(candidate, walk(1, bars), policy, first=first, every=every).steps}
 
 
@@ -140,7 +142,10 @@ def test_rows_from_before_the_first_decision_are_in_force_at_it(csv):
 @pytest.mark.parametrize(
     ("stamp", "zone", "bar"),
     [
-        ("2024-01-22", "UTC", 21),  # a date is the end of its day
+        ("2024-01-22", "UTC", 21),  # a date is its day
+        ("2024-01-22", "America/New_York", 21),  # where the day's bar ends at 19:00
+        ("2024-01-22", "Asia/Shanghai", 21),
+        ("2024-01-22", "Pacific/Auckland", 20),  # where the bar before ends at 13:00
         ("2024-01-23 00:00:00", "UTC", 21),
         ("2024-01-23 00:00:01", "UTC", 22),
         ("2024-01-22 19:00:00", "America/New_York", 21),  # midnight UTC
@@ -154,12 +159,12 @@ def test_rows_from_before_the_first_decision_are_in_force_at_it(csv):
     ],
 )
 def test_stamps_without_a_zone_are_read_in_the_datasets_and_others_as_they_are(csv, stamp, zone, bar):
-    assert list(asked(play(csv("timestamp,S0", f"{stamp},0.5"), timezone=zone))) == [bar]
+    assert list(asked(play(csv("timestamp,S0", f"{stamp},0.5"), clock=Clock(zone, daily=True)))) == [bar]
 
 
 def test_summer_time_is_the_exchanges(csv):
     path = csv("timestamp,S0", "2024-03-08 16:00,1", "2024-03-11 16:00,2")  # the clock changed on the tenth
-    times = read_recording(path, "America/New_York").times
+    times = read_recording(path, Clock("America/New_York")).times
     assert times.tolist() == [pd.Timestamp("2024-03-08 21:00"), pd.Timestamp("2024-03-11 20:00")]
 
 
@@ -171,7 +176,7 @@ def test_summer_time_is_the_exchanges(csv):
     ],
 )
 def test_doubtful_stamps_are_read_as_those_of_bars_are(csv, stamp, utc):
-    (time,) = read_recording(csv("timestamp,S0", f"{stamp},1"), "America/New_York").times.tolist()
+    (time,) = read_recording(csv("timestamp,S0", f"{stamp},1"), Clock("America/New_York")).times.tolist()
     assert time == pd.Timestamp(utc)
     zone = ZoneInfo("America/New_York")
     assert to_utc(np.array([stamp.replace(" ", "T")], dtype="datetime64[us]"), zone)[0].tolist() == [time]
@@ -180,18 +185,20 @@ def test_doubtful_stamps_are_read_as_those_of_bars_are(csv, stamp, utc):
 @pytest.mark.parametrize("stamp", ["infinity", "-infinity", "20240-01-01 10:00:00"])
 def test_a_stamp_beyond_the_calendar_is_unreadable(csv, stamp):
     with pytest.raises(DataError, match="row 1: cannot read the timestamp"):
-        read_recording(csv("timestamp,S0", f"{stamp},1"), "UTC")
+        read_recording(csv("timestamp,S0", f"{stamp},1"), DAYS)
 
 
 @pytest.mark.parametrize("stamp", ["TIMESTAMPTZ '2024-01-23 00:00:00+00'", "TIMESTAMP '2024-01-22 19:00:00'"])
 def test_parquet_stamps_mean_the_same_as_their_text(parquet, stamp):
     path = parquet(f"SELECT {stamp} AS timestamp, 'S0' AS symbol, 0.5::DOUBLE AS weight")
-    assert list(asked(play(path, timezone="America/New_York"))) == [21]
+    assert list(asked(play(path, clock=Clock("America/New_York", daily=True)))) == [21]
 
 
-def test_a_date_is_the_midnight_that_ends_it(parquet):
-    path = parquet("SELECT DATE '2024-01-22' AS date, 0.5 AS \"S0\"")
-    assert list(asked(play(path))) == [21]
+@pytest.mark.parametrize(("daily", "time"), [(True, "2024-01-22 17:00"), (False, "2024-01-23 05:00")])
+def test_a_date_is_its_noon_to_bars_of_a_day_and_its_end_to_shorter_ones(csv, parquet, daily, time):
+    clock = Clock("America/New_York", daily)
+    for path in (parquet("SELECT DATE '2024-01-22' AS date, 0.5 AS \"S0\""), csv("date,S0", "2024-01-22,0.5")):
+        assert read_recording(path, clock).times.tolist() == [pd.Timestamp(time)]
 
 
 def test_the_ending_of_a_file_may_be_in_capitals(parquet):
@@ -206,7 +213,7 @@ def test_the_stamp_may_have_any_of_its_usual_names(csv, name):
 
 def test_a_stamp_that_cannot_be_read_is_named_by_row(csv):
     with pytest.raises(DataError, match=r"mine\.csv, row 2: cannot read the timestamp 'yesterday'"):
-        read_recording(csv("timestamp,S0", f"{ends(21)},0.5", "yesterday,0.5"), "UTC")
+        read_recording(csv("timestamp,S0", f"{ends(21)},0.5", "yesterday,0.5"), DAYS)
 
 
 # ---------------------------------------------------------------------- what a row says
@@ -294,13 +301,13 @@ def test_one_symbol_stated_twice_at_one_time_must_agree_with_itself(csv):
     assert asked(play(twice)) == {21: [0.5, 0, 0, 0, 0]}
     conflict = csv("timestamp,symbol,weight", f"{ends(21)},S0,0.5", f"{ends(21)},S0,0.6", name="c.csv")
     with pytest.raises(DataError, match=r"c\.csv: two weights for S0 at one time: 0\.5 and 0\.6"):
-        read_recording(conflict, "UTC")
+        read_recording(conflict, DAYS)
 
 
 def test_two_stamps_that_are_one_moment_are_one_row(csv):
     path = csv("timestamp,symbol,weight", "2024-01-23T00:00:00Z,S0,0.5", "2024-01-22 19:00:00-05:00,S0,0.6")
     with pytest.raises(DataError, match="two weights for S0"):
-        read_recording(path, "UTC")
+        read_recording(path, DAYS)
 
 
 @pytest.mark.parametrize(
@@ -313,38 +320,36 @@ def test_two_stamps_that_are_one_moment_are_one_row(csv):
     ],
 )
 def test_a_zone_may_be_written_in_any_of_the_ways_that_bars_have(csv, stamp):
-    (time,) = read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), "Asia/Shanghai").times
+    (time,) = read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), Clock("Asia/Shanghai")).times
     assert time == np.datetime64("2024-01-23T05:30")
 
 
 @pytest.mark.parametrize("stamp", ["2024-01-23 05:30:00 EST", "2024-01-23 05:30:00 GMT-05:00", "2024-01-23 05:30 PM"])
 def test_a_word_beside_the_time_that_is_no_zone_we_know_is_not_passed_over(csv, stamp):
     with pytest.raises(DataError, match=f"row 1: cannot read the timestamp '{stamp}'"):
-        read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), "UTC")
+        read_recording(csv("timestamp,symbol,weight", f"{stamp},S0,0.5"), DAYS)
 
 
 def test_a_date_with_space_around_it_is_a_date(csv):
     bare, spaced = (csv("timestamp,S0", f"{day},0.5", name=f"{len(day)}.csv") for day in ("2024-01-23", " 2024-01-23 "))
-    assert read_recording(bare, "UTC").times == read_recording(spaced, "UTC").times
+    assert read_recording(bare, DAYS).times == read_recording(spaced, DAYS).times
 
 
 def test_a_name_with_the_signs_of_a_pattern_means_itself(csv):
     csv("timestamp,S0", "2024-01-23,0.9", name="dec1.csv")
-    assert read_recording(csv("timestamp,S0", "2024-01-23,0.5", name="dec[1].csv"), "UTC").weights == (
-        (("S0", "0.5"),),
-    )
+    assert read_recording(csv("timestamp,S0", "2024-01-23,0.5", name="dec[1].csv"), DAYS).weights == ((("S0", "0.5"),),)
 
 
 def test_nothing_of_a_file_is_guessed(csv):
     lines = ("timestamp,S0,rationale", "#2024-01-22,0.1,first", "2024-01-23,0.5,why #4")
     with pytest.raises(DataError, match="row 1: cannot read the timestamp '#2024-01-22'"):
-        read_recording(csv(*lines), "UTC")
-    assert read_recording(csv(lines[0], lines[2]), "UTC").rationales == ("why #4",)
+        read_recording(csv(*lines), DAYS)
+    assert read_recording(csv(lines[0], lines[2]), DAYS).rationales == ("why #4",)
     two = csv(
         "timestamp,S0,S1", "2024-01-22,0.1,0.1", "timestamp,S0,S1,S2,S3", "2024-01-23,0.2,0.2,0.2,0.2", name="2.csv"
     )
     with pytest.raises(DataError, match=r"2\.csv: cannot be read: .*Line: 3"):
-        read_recording(two, "UTC")
+        read_recording(two, DAYS)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -371,7 +376,7 @@ def test_decisions_without_a_file_say_what_to_write():
 )
 def test_a_file_that_lacks_what_it_needs_is_refused_with_what_it_lacks(csv, lines, said):
     with pytest.raises(DataError) as caught:
-        read_recording(csv(*lines), "UTC")
+        read_recording(csv(*lines), DAYS)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -382,7 +387,7 @@ def test_a_file_that_is_no_table_is_refused_in_one_sentence(tmp_path, content, n
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        read_recording(path, "UTC")
+        read_recording(path, DAYS)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -407,7 +412,7 @@ def test_a_recording_is_an_observation_of_nobodys_future(csv):
 def test_what_never_applies_is_counted(csv):
     file = csv("timestamp,S0", "2024-01-22 12:00,1", "2024-01-22 13:00,1", "2024-01-23 12:00,1", "2031-01-01 00:00,1")
     ends = np.array(["2024-01-23", "2024-01-24"], dtype="datetime64[us]")
-    said = read_recording(file, "UTC").unheard(ends)
+    said = read_recording(file, DAYS).unheard(ends)
     assert said == (
         "of 4 recorded decisions 1 were superseded by a later one before a bar ended and 1 come after the last decision"
     )
@@ -415,13 +420,18 @@ def test_what_never_applies_is_counted(csv):
 
 def test_nothing_is_said_where_every_decision_applies(csv):
     ends = np.array(["2024-01-23", "2024-01-24"], dtype="datetime64[us]")
-    assert read_recording(csv("timestamp,S0", "2024-01-22,1", "2024-01-23,1"), "UTC").unheard(ends) == ""
+    assert read_recording(csv("timestamp,S0", "2024-01-22,1", "2024-01-23,1"), DAYS).unheard(ends) == ""
 
 
-def test_dates_on_daily_bars_all_apply_each_at_its_own_session(csv):
-    # Monday the 8th to Friday the 12th and the Monday after: bars end at the midnight after their session.
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("hour", [0, 16, 24])
+def test_dates_on_daily_bars_all_apply_each_at_its_own_session(csv, zone, hour):
+    """Monday the 8th to Friday the 12th and the Monday after: bars end at the close of their session, or at the
+    midnight after it, of the exchange or of Greenwich."""
     days = ["2024-01-08", "2024-01-09", "2024-01-10", "2024-01-11", "2024-01-12", "2024-01-15"]
-    ends = np.array(days, dtype="datetime64[us]") + np.timedelta64(1, "D")
-    recording = read_recording(csv("timestamp,S0", *(f"{day},0.5" for day in days)), "UTC")
+    ends = np.array(days, dtype="datetime64[us]") + (np.timedelta64(hour, "h") if hour else np.timedelta64(1, "D"))
+    if hour:
+        ends = to_utc(ends, ZoneInfo(zone))[0]
+    recording = read_recording(csv("timestamp,S0", *(f"{day},0.5" for day in days)), Clock(zone, daily=True))
     assert recording.unheard(ends) == ""
-    np.testing.assert_array_equal(recording.times, ends)
+    np.testing.assert_array_equal(np.searchsorted(ends, recording.times), np.arange(len(days)))

@@ -37,6 +37,7 @@ from tradearena.agents.talker import Member, Talker
 from tradearena.cards import Card
 from tradearena.errors import CardError, UnknownName, UsageError
 from tradearena.panel import Times
+from tradearena.stamps import GREENWICH, Clock
 
 
 class AgentCard(Card):
@@ -129,14 +130,15 @@ class Candidate:
 def open_agent(
     name: str,
     *,
-    timezone: str = "UTC",
+    clock: Clock = GREENWICH,
     home: Path | None = None,
     model: str | None = None,
     output: Mode | None = None,
 ) -> Candidate:
     """Open an agent by card name, card path, `decisions:FILE`, `python:MODULE:CALLABLE` or `local:PATH`; `model`
     overrides that of a card of kind `llm`, `output` the form in which one that is asked in words is to answer. What
-    answers in another form than its card says is another agent, named `CARD+FORM`; that name opens it as well.
+    answers in another form than its card says is another agent, named `CARD+FORM`; that name opens it as well. The
+    stamps of recorded decisions are read by `clock`.
 
     Raises:
         UnknownName: no such card.
@@ -146,7 +148,7 @@ def open_agent(
     """
     kind, _, target = name.partition(":")
     if kind == "decisions":
-        return _recorded(Path(target), timezone)
+        return _recorded(Path(target), clock)
     if kind == "python":
         seated, source = import_callable(target)
         card = AgentCard(name=name, kind="python", reads_feedback=True, sampled=True)  # nothing is known of it
@@ -354,10 +356,10 @@ def _path(name: str, home: Path | None) -> Path:
     return found[name]
 
 
-def _recorded(path: Path, timezone: str) -> Candidate:
+def _recorded(path: Path, clock: Clock) -> Candidate:
     if not str(path) or str(path) == ".":
         raise UsageError("write decisions:FILE with the path of a CSV or Parquet file")
-    recording = read_recording(path, timezone)
+    recording = read_recording(path, clock)
     card = AgentCard(name=f"decisions:{path.stem}", kind="decisions")
     return Candidate(
         card,

@@ -2,12 +2,12 @@
 
 Long: `timestamp, symbol, weight`, optionally `rationale, confidence`. Wide: `timestamp` and one column per symbol,
 optionally `rationale, confidence`. A row applies at the first bar that ends at or after its timestamp; at bars without
-one, and where it states no weight at all, the position is kept. Naive timestamps are read in the dataset's zone.
+one, and where it states no weight at all, the position is kept. Naive timestamps are read in the dataset's zone. A date
+alone is a day of that zone: on bars of a day or more it means the bar in which its noon lies, on shorter ones its end.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,8 @@ from tradearena import stamps
 from tradearena.agents.answer import stated
 from tradearena.errors import DataError
 from tradearena.panel import Times
+from tradearena.stamps import Clock
+from tradearena.tabular import UNREADABLE, source_of
 from tradearena.values import Decision, Observation
 
 _STAMPS = ("timestamp", "time", "date", "datetime")
@@ -82,15 +84,15 @@ class RecordedAgent:
         return decision if weights else replace(decision, target=None)
 
 
-def read_recording(path: Path, timezone: str) -> Recording:
-    """Read a file of decisions.
+def read_recording(path: Path, clock: Clock) -> Recording:
+    """Read a file of decisions, its stamps by the clock of the bars that they are for.
 
     Raises:
         DataError: the file is missing or empty, lacks a column, or states two weights for one symbol at one time.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file of decisions")
-    columns, rows = _rows(path, timezone)
+    columns, rows = _rows(path, clock)
     names = {name.lower(): place for place, name in enumerate(columns)}
     if not rows:
         raise DataError(f"{path}: holds no decisions")
@@ -122,46 +124,27 @@ def read_recording(path: Path, timezone: str) -> Recording:
     )
 
 
-def _rows(path: Path, timezone: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _rows(path: Path, clock: Clock) -> tuple[list[str], list[tuple[Any, ...]]]:
     """All cells as text, with the timestamp in microseconds UTC (None if unreadable) behind them."""
-    pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))  # DuckDB takes a path for a pattern
     with duckdb.connect() as db:
         try:
-            if path.suffix.lower() == ".parquet":
-                described = db.execute("DESCRIBE SELECT * FROM read_parquet(?)", [pattern]).fetchall()
-                columns, types = [row[0] for row in described], [row[1] for row in described]
-                source = f"read_parquet(?) AS t({', '.join(f'c{i}' for i in range(len(columns)))})"
-            else:
-                columns, source = _csv(path)
-                types = ["VARCHAR"] * len(columns)
-            place = _stamp(columns, path)
+            source = source_of(path, db)
+            place = _stamp(source.names, path)
             text = f"trim(c{place}::VARCHAR)"
-            if types[place] == "TIMESTAMP WITH TIME ZONE":
+            if source.types[place] == "TIMESTAMP WITH TIME ZONE":
                 instant, local = f"c{place}", "NULL::TIMESTAMP"
             else:
                 instant = f"CASE WHEN {stamps.zoned(text)} THEN {stamps.instant(text)} END"
-                dated = f"CASE WHEN length({text}) <= 10 THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END"
-                local = f"CASE WHEN NOT {stamps.zoned(text)} THEN {stamps.local(text)} + {dated} END"
-            cells = ", ".join(f"c{i}::VARCHAR" for i in range(len(columns)))
-            query = f"SELECT {cells}, epoch_us({instant}), epoch_us({local}) FROM {source}"
-            rows = db.execute(query, [pattern]).fetchall()
-        except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
+                dated = f"CASE WHEN length({text}) <= 10 THEN {12 if clock.daily else 24} ELSE 0 END"
+                local = f"CASE WHEN NOT {stamps.zoned(text)} THEN {stamps.local(text)} + to_hours({dated}) END"
+            cells = ", ".join(f"c{i}::VARCHAR" for i in range(len(source.names)))
+            query = f"SELECT {cells}, epoch_us({instant}), epoch_us({local}) FROM {source.sql}"
+            rows = db.execute(query, [source.path]).fetchall()
+        except UNREADABLE as error:
             raise DataError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     naive = {row[-1] for row in rows if row[-1] is not None}
-    utc = {None: None} | {local: _utc(local, ZoneInfo(timezone)) for local in naive}
-    return columns, [(*row[:-2], utc[row[-1]] if row[-2] is None else row[-2]) for row in rows]
-
-
-def _csv(path: Path) -> tuple[list[str], str]:
-    """The columns of a file, and how DuckDB is to read it. It may guess nothing: a second header would begin another
-    table, and a line that begins with `#` make comments of what follows one."""
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        first = text.readline()
-    delimiter = max(",;\t|", key=first.count)
-    columns = next(csv.reader([first], delimiter=delimiter), [])
-    cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
-    dialect = f"auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"'"
-    return columns, f"read_csv(?, {dialect}, columns={{{cells}}})"
+    utc = {None: None} | {local: _utc(local, ZoneInfo(clock.timezone)) for local in naive}
+    return source.names, [(*row[:-2], utc[row[-1]] if row[-2] is None else row[-2]) for row in rows]
 
 
 def _utc(local: int, zone: ZoneInfo) -> int | None:

@@ -86,7 +86,7 @@ def plan_of(protocol: Protocol, agents: tuple[str, ...], home: Path | None = Non
         dataset=dataset,
         policy=rules,
         window=Window(protocol.start, protocol.end, protocol.steps, protocol.every, scheme),
-        candidates=tuple(open_agent(name, timezone=dataset.card.timezone, home=home, model=model) for name in named),
+        candidates=tuple(open_agent(name, clock=dataset.card.clock, home=home, model=model) for name in named),
         seeds=tuple(protocol.seeds),
         modes=tuple(mode_named(mode) for mode in protocol.modes),
         wording=open_wording(home),

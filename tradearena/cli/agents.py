@@ -98,7 +98,7 @@ def _show_prompt(name: str, data: str, policy: str, home: Path | None, *, json: 
     from tradearena.market.window import Window
 
     dataset = open_dataset(data, home=home)
-    agent = open_agent(name, timezone=dataset.card.timezone, home=home)
+    agent = open_agent(name, clock=dataset.card.clock, home=home)
     sent = first_requests(Plan(dataset, policies.load(policy, home), Window(), (agent,)))
     *team, last = ({part: text for part, text in each._asdict().items() if text} for each in sent)
     if json:

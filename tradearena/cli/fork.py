@@ -123,7 +123,7 @@ def _decider(trunk: Trunk, agent: str | None, model: str | None, home: Path | No
     if model is not None and agent is None and card.kind != "llm":
         raise UsageError(f"--model is for agents of kind llm; {card.name} asks no model")
     named = card.parameters.get("model") if card.kind == "llm" and agent is None else None
-    candidate = open_agent(agent or card.name, timezone=trunk.dataset.card.timezone, home=home, model=model or named)
+    candidate = open_agent(agent or card.name, clock=trunk.dataset.card.clock, home=home, model=model or named)
     if candidate.card.kind == "llm":
         announce_keys()
     changed = agent is None and model is None and candidate.digest != trunk.row.agent_digest

@@ -305,7 +305,7 @@ def _made(asked: Asked) -> tuple[Plan, list[str]]:
     if rules.limits.sector is not None and len(dataset.panel.sector_names) == 1:
         warnings.append(f"the bars have one sector: the sector limit of the policy {rules.name} does not apply")
     candidates = tuple(
-        open_agent(name, timezone=dataset.card.timezone, home=asked.home, model=asked.model, output=form)
+        open_agent(name, clock=dataset.card.clock, home=asked.home, model=asked.model, output=form)
         for name in asked.agents
     )
     if any(candidate.card.kind == "llm" for candidate in candidates):

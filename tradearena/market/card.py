@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from tradearena.cards import Card
 from tradearena.panel import Times
+from tradearena.stamps import Clock
 
 Label: TypeAlias = Literal["start", "end"]
 Calendar: TypeAlias = Literal["intersection", "union"]
@@ -145,6 +146,11 @@ class DatasetCard(Card):
             ValueError: the frequency was left out and has not been inferred.
         """
         return step_of(self.frequency or "")
+
+    @property
+    def clock(self) -> Clock:
+        """How stamps of others are read beside these bars; the card of an opened dataset has one."""
+        return Clock(self.timezone, bool(self.step >= DAY))
 
     @property
     def lot(self) -> int:

@@ -5,7 +5,6 @@ A CSV file is read as text and parsed cell by cell, so that what cannot be read 
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from tradearena import stamps
 from tradearena.errors import DataError
 from tradearena.market.bars import place_of
 from tradearena.panel import Array, Mask, Times
+from tradearena.tabular import UNREADABLE, source_of
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -41,7 +41,7 @@ def opened(path: Path) -> Iterator[Table]:
     with _database().cursor() as con:  # what it loads is its own
         try:
             yield Table(con, path)
-        except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
+        except UNREADABLE as error:
             raise DataError(f"{path}: cannot be read: {_brief(error)}") from None
 
 
@@ -62,31 +62,7 @@ class Table:
         self.path = path
         self._con = con
         self._grouped = False  # whether 1,435.11 is a number
-        # DuckDB takes a path for a pattern; a bracketed character stands for itself
-        self._pattern = "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
-        if path.suffix.lower() == ".csv":
-            self._open_csv()
-        else:
-            self._open_parquet()
-
-    def _open_csv(self) -> None:
-        with self.path.open(encoding="utf-8-sig", newline="") as text:
-            first = text.readline()
-        delimiter = max(",;\t|", key=first.count)
-        self.names = next(csv.reader([first], delimiter=delimiter), [])
-        self.types = ["VARCHAR"] * len(self.names)
-        if not self.names:
-            raise DataError(f"{self.path}: the file is empty")
-        columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(self.names)))
-        dialect = f"auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"'"
-        self._source = f"read_csv(?, {dialect}, columns={{{columns}}})"
-
-    def _open_parquet(self) -> None:
-        described = self._con.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._pattern]).fetchall()
-        self.names = [str(row[0]) for row in described]
-        self.types = [str(row[1]) for row in described]
-        alias = ", ".join(f"c{i}" for i in range(len(self.names)))
-        self._source = f"read_parquet(?) AS t({alias})"
+        self.names, self.types, self._source, self._pattern = source_of(path, con)
 
     def load(self, columns: Iterable[int]) -> None:
         """Copy columns into memory, in the order of the file's rows."""

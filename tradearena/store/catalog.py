@@ -17,12 +17,14 @@ from tradearena.store.schema import migrate
 _DEFINED = """
     SELECT 'table' AS kind, schema_name, table_name AS name, sql || coalesce(' -- ' || comment, '') AS definition
     FROM duckdb_tables() WHERE database_name = $of AND NOT internal
-    UNION ALL SELECT 'view', schema_name, view_name, sql FROM duckdb_views() WHERE database_name = $of AND NOT internal
+    UNION ALL SELECT 'view', schema_name, view_name, sql FROM duckdb_views()
+    WHERE database_name = $of AND NOT internal
     UNION ALL SELECT 'index', schema_name, index_name, sql FROM duckdb_indexes() WHERE database_name = $of
     UNION ALL SELECT 'sequence', schema_name, sequence_name, sql FROM duckdb_sequences() WHERE database_name = $of
     UNION ALL SELECT 'type', schema_name, type_name, logical_type FROM duckdb_types()
     WHERE database_name = $of AND NOT internal
-    UNION ALL SELECT function_type, schema_name, function_name, string_agg(macro_definition, '; ' ORDER BY macro_definition)
+    UNION ALL SELECT function_type, schema_name, function_name,
+                     string_agg(macro_definition, '; ' ORDER BY macro_definition)
     FROM duckdb_functions() WHERE database_name = $of AND NOT internal GROUP BY ALL"""
 """All that a database defines. A schema without anything in it misleads nobody."""
 
