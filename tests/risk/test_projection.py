@@ -15,7 +15,7 @@ from tradearena.risk.audit import audit
 from tradearena.risk.limits import LimitSet
 from tradearena.risk.nearest import Ball, Problem
 from tradearena.risk.trail import SILENT
-from tradearena.values import Finding
+from tradearena.values import Decision, Finding
 
 # ---------------------------------------------------------------------- by hand
 
@@ -207,6 +207,35 @@ def test_no_weights_within_the_limits_are_nearer():
             assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9), seed
             compared += 1
     assert compared > 300
+
+
+@pytest.mark.parametrize("seed", [24727, 26735, 29839, 33886, 46222, 65808, 68318, 74101])
+def test_what_carries_no_risk_is_kept_where_pins_leave_room_for_none(seed):
+    """One in 10,000 such audits: what is left cancels out in pairs, or something wished is next to nothing. No price of
+    risk is high enough there; each of these ended without an answer once."""
+    rng = np.random.default_rng(seed)
+    decision, state, limits = case(rng, int(rng.integers(1, 13)), shorts=True, stuck=True, method="projection")
+    limits = limits.model_copy(update={"volatility": 0.1})
+    report = audit(decision, state, limits)
+    way = sum((moved for _, moved in report.trail), np.zeros_like(report.intent))
+    np.testing.assert_allclose(report.intent + way, report.approved, atol=1e-9)
+    rules = LimitSet(state, limits)
+    wish = rules.free(decision.target)
+    found, (other, _) = MAPS["projection"](rules, wish, SILENT), conic(rules, wish)
+    yearly = state.covariance * state.bars_per_year
+    risk = np.sqrt((found + rules.pins) @ yearly @ (found + rules.pins))
+    assert risk <= max(rules.calm, np.sqrt(rules.pins @ yearly @ rules.pins)) + 1e-9
+    # Theirs may carry the root of its tolerance: a variance of 1e-13 is a weight of 3e-7.
+    assert np.linalg.norm(found - wish) == pytest.approx(np.linalg.norm(other - wish), abs=2e-6)
+
+
+@pytest.mark.parametrize("seed", [7517, 9289])
+def test_a_million_beside_pins_that_carry_all_the_risk_there_may_be_has_an_answer(seed):
+    rng = np.random.default_rng(seed)
+    decision, state, limits = case(rng, int(rng.integers(1, 13)), shorts=True, stuck=True, method="projection")
+    limits = limits.model_copy(update={"volatility": 0.1})
+    wished = Decision(decision.target * 1e6)
+    assert audit(wished, state, limits).exposures.gross < 10.0
 
 
 @settings(max_examples=EXAMPLES)

@@ -44,6 +44,9 @@ FLOOR = 1e-10
 """Smallest t, where x is scaled to 1. Below it there is no root: pins carry all the risk that is allowed, and no finite
 price is high enough for what adds to it."""
 
+SINGULAR = 1e-12
+"""A direction with less of the variance than that has none."""
+
 ROUNDS = 100
 """Evaluations before the search for a root ends; a dozen is usual."""
 
@@ -127,7 +130,21 @@ class Problem(NamedTuple):
         exactly, and within every other limit up to rounding.
 
         Raises:
-            SolverError: no optimum could be proven.
+            SolverError: no optimum could be proven, not even without the wishes that count as nothing.
+        """
+        dust = self.x <= TOLERANCE
+        try:
+            return self._proven()
+        except SolverError:
+            if not dust.any():
+                raise
+            return self._replace(top=np.where(dust, 0.0, self.top))._proven()
+
+    def _proven(self) -> Nearest:
+        """The nearest sizes, with their proof.
+
+        Raises:
+            SolverError: there is none.
         """
         sizes, prices = self.priced()
         risk, risky, mu, gap = np.zeros_like(self.x), 0.0, 0.0, 0.0
@@ -136,8 +153,8 @@ class Problem(NamedTuple):
             if found:
                 risk = -mu * self.ball.pull(sizes)
                 gap = mu * (0.5 * abs(self.ball.beyond(sizes)[0]) - self.ball.noise(sizes))
-            else:  # it took all that the others do not account for
-                risk = np.where(sizes < self.top, sizes - self.x + prices.dot(self.A), 0.0)
+            else:
+                sizes, prices, risk = self._riskless(self.ball, sizes)
         pushes = np.vstack((self.A * -prices[:, None], risk))
         bounds = sizes - self.x - np.add.reduce(pushes)
         # How far sizes are from the bound, and sums from the limit, that has a price: they should be on it.
@@ -201,6 +218,26 @@ class Problem(NamedTuple):
             else:
                 low, below, above, side = t, beyond, above / (2 if side < 0 else 1), -1
         return sizes, prices, mu, True
+
+    def _riskless(self, ball: Ball, sizes: Array) -> tuple[Array, Array, Array]:
+        """Where no price of risk is high enough: sizes and prices of sums among what carries no risk, be it by itself
+        or in pairs that cancel out, and what risk pushed. Sizes that almost are so come in.
+
+        Raises:
+            SolverError: what is left carries risk.
+        """
+        K, left = len(self.A), sizes > 0.0
+        variances, directions = np.linalg.eigh(ball.S[np.ix_(left, left)])
+        carrying = directions.T[variances > SINGULAR * float(np.trace(ball.S))]
+        none = np.zeros((len(carrying), len(sizes)))
+        none[:, left] = carrying
+        A, room = np.vstack((self.A, none, -none)), np.concatenate((self.room, np.zeros(2 * len(none))))
+        among = self._replace(top=np.where(left, self.top, 0.0), A=A, room=room)
+        exact, prices = among.priced()
+        if ball.beyond(exact)[0] > max(ball.noise(exact), self.slack):
+            raise self._unproven()
+        risk = np.where(left, -prices[K:].dot(A[K:]), exact - self.x + prices[:K].dot(self.A))
+        return exact, prices[:K], risk
 
     def _fitted(self, sizes: Array) -> Array:
         """Sizes [n], scaled down where rounding left them beyond a limit: of a wish of a million it leaves 1e-6."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from tradearena.panel import Array
 from tradearena.risk.limits import LimitSet, Sets
-from tradearena.risk.nearest import Ball, Nearest, Problem
+from tradearena.risk.nearest import ROUNDING, Ball, Nearest, Problem
 from tradearena.risk.trail import SILENT, Trail, changed
 from tradearena.values import TOLERANCE, Finding, Scope
 
@@ -114,7 +114,8 @@ class _Wish:
         if rules.pinned is not None:
             pull = rules.state.covariance @ rules.pins
             q, c = year * self.sign * pull[held], max(float(rules.pins @ pull) * year, 0.0)
-        return Ball(S, q, c, max(limit**2 - c, 0.0))
+        room = limit**2 - c
+        return Ball(S, q, c, room if room > ROUNDING * c else 0.0)  # the root of c, squared, is not quite c
 
 
 def _tightest(sums: Iterable[Sum]) -> list[Sum]:
