@@ -160,7 +160,7 @@ def test_an_open_loop_is_of_every_episode_or_of_one(arena, bars):
         (("--latency", 2, "--step", 22), "--policy, --latency and --cost-scale make a new experiment"),
         (("--out", "x.duckdb"), "--out is for --policy, --latency and --cost-scale"),
         (("--policy", "stricter"), "no policy named 'stricter'; did you mean strict?"),
-        (("--cost-scale", "inf"), "--cost-scale inf: write a number"),
+        *((("--cost-scale", x), f"--cost-scale {x}: write a number") for x in ("inf", "1e+308", "1.1e+06")),
     ],
 )
 def test_an_open_loop_that_cannot_be_meant_is_one_sentence(arena, talking, options, said):

@@ -9,6 +9,21 @@ import pytest
 # ---------------------------------------------------------------------- list
 
 
+def test_a_link_to_a_file_is_that_file(arena, recorded, bars, tmp_path):
+    """Database, log and lock stand beside one another, where the link leads."""
+    (tmp_path / "far").mkdir()
+    shutil.copy(recorded, tmp_path / "far" / "real.duckdb")
+    (tmp_path / "link.duckdb").symlink_to("far/real.duckdb")
+    (tmp_path / "new.duckdb").symlink_to("far/new.duckdb")
+    for words in (("show",), ("replay",), ("replay", "--verify"), ("sql", "FROM steps LIMIT 1")):
+        answer = arena(words[0], "link.duckdb", *words[1:])
+        assert (answer.code, answer.err) == (0, "")
+    assert arena("run", "--data", bars, "--agent", "cash", "--steps", "5", "--out", "new.duckdb").code == 0
+    assert (tmp_path / "new.duckdb").is_symlink()
+    assert arena("replay", "far/new.duckdb", "--verify").code == 0
+    assert not [path.name for path in tmp_path.glob(".*.lock")]
+
+
 def test_an_empty_place_says_what_to_do(arena):
     answer = arena("list")
     assert (answer.code, answer.err) == (0, "")

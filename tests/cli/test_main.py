@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -229,6 +230,29 @@ def test_the_option_goes_before_the_variable(arena, bars, house, tmp_path, monke
     monkeypatch.setenv("TRADEARENA_HOME", str(tmp_path / "other"))
     found = arena("run", "--data", bars, "--agent", "mine", "--home", house, "--json").json
     assert found["experiment"].startswith(str(house))
+
+
+@pytest.mark.parametrize("where", [(), ("--home", "my house"), ("--out", "my runs/it's one.duckdb"), ("--out", "one")])
+def test_what_it_says_to_type_next_can_be_typed(arena, bars, tmp_path, where):
+    (tmp_path / "my house").mkdir()
+    answer = arena("run", "--data", bars, "--agent", "cash", "--steps", "5", *where)
+    assert answer.code == 0
+    following = answer.out.partition("Next:\n")[2].splitlines()
+    typed = [shlex.split(re.split(r"  +", line.strip())[0]) for line in following]
+    assert [words[:2] for words in typed] == [["tradearena", verb] for verb in ("replay", "sql", "compare")]
+    for words in typed[:2]:
+        again = arena(*words[1:])
+        assert (again.code, again.err) == (0, "")
+
+
+@pytest.mark.parametrize("where", [(), ("--home", "my house"), ("--out", "my data/it")])
+def test_what_it_says_of_new_bars_can_be_typed(arena, bars, tmp_path, where):
+    (tmp_path / "my house").mkdir()
+    for words in (("data", "synth", "made", "--bars", "30"), ("data", "import", bars, "mine")):
+        answer = arena(*words, *(each.replace("it", words[1]) for each in where))
+        assert answer.code == 0, answer.err
+        again = arena(*shlex.split(answer.err.partition("Next:  tradearena ")[2]))
+        assert again.code == 0, again.err
 
 
 # ---------------------------------------------------------------------- Ctrl-C

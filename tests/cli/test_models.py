@@ -161,7 +161,8 @@ def test_a_limit_holds_for_all_datasets_of_a_run_together(arena, bars, model):
 
 def test_time_is_a_limit_for_every_agent(arena, bars):
     typed = ("run", "--agent", "momentum", "--data", bars, "--json", "--out", "a.duckdb")
-    assert arena(*typed, "--time-limit", "soon").code == 2
+    for time in ("soon", "99999999999999h"):
+        assert arena(*typed, "--time-limit", time).code == 2
     late = arena(*typed, "--time-limit", "1s", "--steps", "5")
     assert late.json["episodes"][0]["status"] == "complete"
 

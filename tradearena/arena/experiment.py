@@ -106,7 +106,7 @@ def run(
         AgentError: an agent that is to be asked cannot be.
         StoreError: the file cannot be written, holds another experiment, or was changed and is to be signed.
     """
-    board = board or Switchboard()
+    board, path = board or Switchboard(), files.followed(path)
     planned = plan.episodes  # a window without a decision is refused before a file is made
     if not path.exists():
         _check((each.candidate for each in planned), board)

@@ -104,8 +104,8 @@ def _print_disagreements(found: Sequence[Disagreement], *, words: bool) -> None:
             ))  # fmt: skip
     if not words and (rest := sum(not each.clear for each in found)):
         say(report.wrapped(
-            f"Return and alignment speak for different modes in {rest} more contrasts, where an interval holds 0 "
-            "(--words)."
+            f"Return and alignment speak for different modes in {rest} more contrast{'' if rest == 1 else 's'}, where "
+            "an interval holds 0 or there is none (--words)."
         ))  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -69,7 +70,7 @@ def import_dataset(
     for remark in found.warnings:
         say(f"warning: {remark}", err=True)
     _show(_summary(found, folder))
-    say(f"Next:  tradearena data describe {name if out is None else folder}", err=True)
+    say(f"Next:  tradearena data describe {quote(name if out is None and home is None else str(folder))}", err=True)
 
 
 def _summary(found: Import, folder: Path) -> dict[str, Any]:

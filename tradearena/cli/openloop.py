@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
 COSTS = ("commission_bps", "commission_minimum", "half_spread_bps", "impact_bps", "borrow_rate")
 """Terms of execution that cost money."""
+
+DEAREST = 1e6
+"""Times the costs: what is dearer than that cannot be paid either."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Otherwise:
         if self.latency is not None:
             terms, said = terms.model_copy(update={"latency": self.latency}), [f"latency {self.latency}"]
         if self.cost_scale is not None:
-            if not math.isfinite(self.cost_scale):
-                raise UsageError(f"--cost-scale {self.cost_scale}: write a number, 2 for twice the costs")
+            if not self.cost_scale <= DEAREST:
+                how = f"write a number up to {DEAREST:,.0f}, 2 for twice the costs"
+                raise UsageError(f"--cost-scale {self.cost_scale:g}: {how}")
             scaled = {name: getattr(terms, name) * self.cost_scale for name in COSTS}
             terms, said = terms.model_copy(update=scaled), [*said, f"costs times {self.cost_scale:g}"]
         name = f"{base.name} ({', '.join(said)})" if said else base.name

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -22,6 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tradearena import rooms
 from tradearena.analysis.metrics import Metrics, metrics, validity
 from tradearena.cli.several import clusters_of
 from tradearena.cli.terminal import plain, say
@@ -222,6 +224,10 @@ def _numbers(found: Metrics | None, columns: Iterable[str], labels: Sequence[str
     return [number(found[name], plain=name in PLAIN) for name in columns]
 
 
+NARROWEST = 8
+"""Characters to which a column may be cut."""
+
+
 def print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -231,7 +237,7 @@ def print_table(
     width: int | None = None,
 ) -> None:
     """A table of one line per row, numbers to the right; where the terminal (or `width`) is too narrow the column `cut`
-    is cut."""
+    is cut, down to `NARROWEST`. No other is: the table is then wider than the terminal."""
     console = Console(width=width)
     head = Text(plain(title), style="bold") if title else None
     table = Table(title=head, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
@@ -239,7 +245,9 @@ def print_table(
     cells = [[" ".join(plain(cell).split("\n")) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     frame = 2 * len(widths) + 1
-    room = max(console.width - frame - sum(widths) + widths[cut], cell_len(columns[cut]), 8)
+    fixed = frame + sum(widths) - widths[cut]
+    room = max(console.width - fixed, cell_len(columns[cut]), NARROWEST)
+    console.width = max(console.width, fixed + min(room, widths[cut]))
     for i, name in enumerate(columns):
         numeric = rows and all(_NUMERIC.fullmatch(row[i]) for row in cells)
         table.add_column(Text(plain(name)), no_wrap=True, justify="right" if numeric else "left")
@@ -352,6 +360,12 @@ def _shown(path: Path) -> Path:
     return path.resolve().relative_to(Path.cwd().resolve()) if here else path
 
 
+def typed(path: Path) -> str:
+    """What to type for an experiment file: its id, where that finds it from here, else its path as a shell takes it."""
+    real = path.resolve()
+    return real.stem.rpartition("-")[2] if real.parent in rooms.places("replays") else quote(str(_shown(path)))
+
+
 def print_place(path: Path) -> None:
     """Where an experiment is."""
     say(f"Recorded in {_shown(path)}")
@@ -359,12 +373,10 @@ def print_place(path: Path) -> None:
 
 def print_next(path: Path, *, complete: bool, commands: Sequence[tuple[str, str]] = NEXT) -> None:
     """The file, and what to type next."""
-    shown = _shown(path)
-    short = path.stem.rpartition("-")[2] if path.parent.name == "replays" else str(shown)
-    say(f"\nRecorded in {shown}")
+    say(f"\nRecorded in {_shown(path)}")
     if not complete:
         say("Not finished: the same command takes it up where it stopped.")
         return
     say("Next:")
     for command, about in commands:
-        say(f"  {'tradearena ' + command.replace('{file}', short):<46}  {about}")
+        say(f"  {'tradearena ' + command.replace('{file}', typed(path)):<46}  {about}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -91,4 +92,5 @@ def synthesise_dataset(
         typer.echo(dumps({"datasets": [str(folder) for folder in folders]}))
         return
     typer.echo(f"{symbols} symbols, {bars} bars in {', '.join(map(str, folders))}")
-    typer.echo(f"Next:  tradearena data describe {name + endings[0] if out is None else folders[0]}", err=True)
+    made = name + endings[0] if out is None and home is None else str(folders[0])
+    typer.echo(f"Next:  tradearena data describe {quote(made)}", err=True)

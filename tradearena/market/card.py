@@ -31,7 +31,7 @@ def step_of(frequency: str) -> np.timedelta64:
     Raises:
         ValueError: not a whole number of seconds, minutes, hours, days or weeks.
     """
-    match = re.fullmatch(r"([1-9]\d*)([smhdw])", frequency)
+    match = re.fullmatch(r"([1-9]\d{0,5})([smhdw])", frequency)
     if match is None:
         raise ValueError(f"'{frequency}' is not a bar length; write a number and m, h, d or w: '5m', '1h', '1d'")
     return np.timedelta64(int(match[1]) * _UNITS[match[2]] * 1_000_000, "us")

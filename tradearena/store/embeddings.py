@@ -56,6 +56,7 @@ def keep(
     """
     values: dict[str, Values] = {"text": keys, "probe": probe, "vector": vectors}
     rows = Rows({column: buffers(column, values[column.name], len(keys)) for column in DERIVED["embedding"]})
+    path = files.followed(path)
     with files.writing(path):
         writer = Writer(path, time.monotonic)
         with writer.transaction() as db:

@@ -85,6 +85,11 @@ def resolve(name: str | None, home: Path | None) -> Path:
     raise UnknownName("experiment file", name, [path.name for path in known])
 
 
+def followed(path: Path) -> Path:
+    """Where a link leads: database, log and lock stand beside one another, by the name of the file itself."""
+    return path.resolve() if path.is_symlink() else path
+
+
 def connect(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a file for reading, hardened: it is attached as `file` to an empty database in memory, so that no macro or
     view stored in it can pass for a function or a table of ours.

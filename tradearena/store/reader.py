@@ -50,7 +50,7 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = files.followed(path)
         self._setup: Experiment | None = None
         self._panel: Panel | None = None
         self._queried = False
