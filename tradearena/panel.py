@@ -153,6 +153,14 @@ class Panel:
         """SHA-256 of the whole panel: symbols, sectors, bars per year, times and bars."""
         return self.digests[-1].hex()
 
+    @property
+    def market(self) -> str:
+        """Names the market path, however far it is followed: SHA-256 of the symbols and of the first bar."""
+        first = self.until(0)
+        times = np.array([first.start, first.end]).astype(np.int64)
+        bars = np.stack((first.open, first.high, first.low, first.close, first.volume))
+        return hashlib.sha256("\x1f".join(self.symbols).encode() + times.tobytes() + bars.tobytes()).hexdigest()
+
 
 class Seen:
     """The bars of a panel as time uncovers them: a copy that is filled row by row.

@@ -340,6 +340,7 @@ class Trajectory:
         statuses: [K] status of each reply; `confidence` [K] as stated, None where it was not.
         findings: what the audits found, in order; `found_at` [.] bar of the decision of each.
         initial_cash: what the account began with; `bars_per_year` annualises.
+        silent: of the K, how many are none of the agent's: bars at which a recording has no row.
     """
 
     decided: NDArray[np.int32]
@@ -363,3 +364,4 @@ class Trajectory:
     cost: Array
     initial_cash: float
     bars_per_year: float
+    silent: int = 0

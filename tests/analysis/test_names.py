@@ -13,12 +13,12 @@ def setup(policy="standard", digest="p1"):
     return SimpleNamespace(policy={"name": policy}, policy_digest=digest * 20)
 
 
-def row(agent, digest, model=None):
+def row(agent, digest, model=None, every=1):
     from tradearena.store.rows import EpisodeRow
 
     held = dict.fromkeys(EpisodeRow.__annotations__)
     card = {"parameters": {} if model is None else {"model": model}}
-    return EpisodeRow(**{**held, "agent": agent, "agent_digest": digest * 20, "card": card})
+    return EpisodeRow(**{**held, "agent": agent, "agent_digest": digest * 20, "card": card, "every": every})
 
 
 def names(*files):
@@ -52,3 +52,9 @@ def test_models_tell_agents_apart_where_all_of_them_differ():
 def test_one_agent_under_two_policies_is_two(other, told):
     files = (setup(), [row("a", "x"), row("b", "x")]), (setup(other, "p2"), [row("a", "x")])
     assert names(*files) == [[f"a ({told[0]})", "b"], [f"a ({told[1]})"]]
+
+
+def test_one_agent_in_two_rhythms_is_two():
+    assert names((setup(), [row("a", "x"), row("b", "x")]), (setup(), [row("a", "x", every=5)])) == [
+        ["a (every 1)", "b"], ["a (every 5)"],
+    ]  # fmt: skip

@@ -392,10 +392,10 @@ def test_an_open_loop_audits_and_fills_by_the_other_rules(tmp_path, talking):
     path = run(open_loop([trunk], policy), tmp_path / "free.duckdb")
     assert sound(path)
     was, now = story(talking), story(path)
-    assert len(now.steps) == STEPS
+    assert len(now.steps) == STEPS - 3  # those of the last three would be filled after the window
     assert all(held.step.report.approved.max() <= 0.03 + 1e-9 for held in now.steps)
     assert all(
-        (a.step.decision.target == b.step.decision.target).all() for a, b in zip(was.steps, now.steps, strict=True)
+        (a.step.decision.target == b.step.decision.target).all() for a, b in zip(was.steps, now.steps, strict=False)
     )
     fills = [fill for held in now.steps for fill in ([held.step.account.fill] if held.step.account.fill else [])]
     assert {fill.t - fill.decided for fill in (*fills, *now.fills)} == {4}

@@ -149,6 +149,39 @@ def test_two_files_of_two_agents_are_one_comparison(arena, compared):
     assert "the same episode stands in two files" in twice.json["error"]
 
 
+def test_a_market_that_is_followed_further_is_no_second_one(arena, compared):
+    """What `--end` cuts off makes another dataset, and the same bars are in both."""
+    options = ("-f", "true", "-f", "hidden", "--json")
+    short = compared(*options, "--end", "2020-03-06", agents=("organism-obedient",), out="short.duckdb").json
+    compared(*options, agents=("organism-obedient",), out="long.duckdb")
+    twice = arena("compare", "short.duckdb", "long.duckdb", "--json")
+    assert (twice.code, twice.out.count("Window")) == (2, 0)
+    first = "organism-obedient, feedback true, bars 20 to 28, seed 0"
+    assert twice.json["error"] == f"the same episode stands in two files ({first}); name each once"
+    other = compared(*options, windows="disjoint:9", agents=("organism-obedient",), out="other.duckdb").json
+    windows = [len(found["episodes"]) // 2 for found in (short, other)]
+    both = arena("compare", "short.duckdb", "other.duckdb", "--json").json["contrasts"]
+    (row,) = (each for each in both if (each["metric"], each["contrast"]) == ("clip_distance", "presence"))
+    assert row["n_pairs"] == sum(windows)
+    assert row["n_clusters"] < windows[1]  # those of the shorter file each hold bars of two others, or of one
+
+
+def test_noise_on_bars_makes_no_second_market_however_far_they_are_followed(arena, compared):
+    options = ("-f", "true", "-f", "hidden", "--json", "--noise", "5bp")
+    compared(*options, "--end", "2020-03-06", agents=("organism-obedient",), out="short.duckdb")
+    compared(*options[:-2], agents=("organism-obedient",), out="long.duckdb")
+    assert arena("compare", "short.duckdb", "long.duckdb", "--json").code == 2
+
+
+def test_what_was_told_in_two_wordings_is_not_taken_for_one_treatment(arena, compared):
+    compared("-f", "true", "-f", "hidden", "-q", agents=("organism-obedient",))
+    with duckdb.connect("x.duckdb") as db:
+        db.execute("UPDATE episode SET wording = 'Well: ' || wording WHERE wording != '' AND first > 30")
+    answer = arena("compare", "x.duckdb", "--json")
+    assert answer.code == 2
+    assert answer.json["error"].startswith("organism-obedient was told its audits in two wordings")
+
+
 def test_an_open_loop_is_in_no_comparison(arena, compared):
     compared("-q", "-f", "true", agents=("organism-obedient",))
     arena("replay", "x.duckdb", "--policy", "strict", "--out", "loop.duckdb", "--json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -141,7 +142,7 @@ def test_an_open_loop_is_of_every_episode_or_of_one(arena, bars):
     assert "policy strict (costs times 0)" in answer.out
     assert "Open loop: the decisions on record under other rules; nobody was asked, and nobody was told." in answer.out
     one = only(arena("replay", "x.duckdb", "-e", "organism-obedient", "--latency", 2, "--json", "--out", "y.duckdb"))
-    assert one["steps"] == 8
+    assert one["steps"] == 7  # the last would be filled after the window
     ((policy,),) = rows("y.duckdb", "SELECT policy FROM experiment")
     assert json.loads(policy)["name"] == "standard (latency 2)"
     assert json.loads(policy)["execution"]["latency"] == 2
@@ -153,9 +154,29 @@ def test_an_open_loop_is_of_every_episode_or_of_one(arena, bars):
         assert arena("replay", file, "--verify").code == 0
 
 
+@pytest.mark.parametrize(("every", "latency"), [(1, 1), (5, 1), (5, 3)])
+def test_an_open_loop_is_of_the_same_bars(arena, bars, tmp_path, every, latency):
+    """Under the rules on record it comes to what is on record; under others it stays within the window."""
+    card = tmp_path / "slow.toml"
+    policy = (Path(__file__).resolve().parents[2] / "risk" / "standard.toml").read_text()
+    assert "latency = 1" in policy
+    card.write_text(policy.replace("latency = 1", f"latency = {latency}"))
+    asked = ("--data", bars, "--agent", "organism-obedient", "-f", "true", "--windows", "disjoint:4", "--every", every)
+    made = arena("compare", *asked, "--policy", card, "--out", "x.duckdb", "--json").json["episodes"]
+    again = arena("replay", "x.duckdb", "--policy", card, "--out", "y.duckdb", "--json").json["episodes"]
+    assert len(made) == len(again) > 1
+    for one, other in zip(made, again, strict=True):
+        assert (one["window"], one["steps"], one["metrics"]) == (other["window"], other["steps"], other["metrics"])
+    later = arena("replay", "x.duckdb", "--latency", latency + 1, "--out", "z.duckdb", "--json").json["episodes"]
+    for one, other in zip(made, later, strict=True):
+        assert one["window"] == other["window"]
+        assert other["steps"] == one["steps"] - 1
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (("--latency", 700), "would be filled within its bars, 20 to 40: orders wait 700 bars; choose a smaller"),
         (("--policy", "strict", "--verify"), "--policy, --latency and --cost-scale make a new experiment"),
         (("--latency", 2, "--step", 22), "--policy, --latency and --cost-scale make a new experiment"),
         (("--out", "x.duckdb"), "--out is for --policy, --latency and --cost-scale"),

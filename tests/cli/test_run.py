@@ -307,6 +307,21 @@ def test_a_ruined_account_is_a_result(run, user, tmp_path):
 # ---------------------------------------------------------------------- recorded decisions
 
 
+def test_the_replies_of_recorded_decisions_are_their_rows(run, tmp_path):
+    """Bars without a row are no replies: three rows of which none says a number are no result."""
+    path = tmp_path / "mine.csv"
+    path.write_text("date,TECH1,FINA1\n2020-02-04,much,0\n2020-02-12,0,more\n2020-02-20,all,0\n")
+    answer = run("--agent", f"decisions:{path}", "--json")
+    assert answer.code == 3
+    assert answer.json["error"].startswith("INVALID: 3 of 3 replies of decisions:mine were fallback or error")
+    path.write_text("date,TECH1,FINA1\n2020-02-04,0.5,0\n2020-02-12,0,0.5\n")
+    validity = run("--agent", f"decisions:{path}", "--json").json["episodes"][0]["validity"]
+    assert (validity["ok"], validity["share_ok"], validity["valid"]) == (2, 1.0, True)
+    path.write_text("date,TECH1,FINA1,rationale\n2020-02-04,,,wait\n2020-02-12,,,\n")
+    validity = run("--agent", f"decisions:{path}", "--json").json["episodes"][0]["validity"]
+    assert (validity["ok"], validity["valid"]) == (1, True)  # who says something says it
+
+
 def test_recorded_decisions_are_audited_and_keep_their_words(run, bars, tmp_path):
     with duckdb.connect() as db:
         symbols = [

@@ -38,7 +38,7 @@ def test_noise_is_on_the_bars_and_makes_an_experiment_of_its_own(run):
     assert "noise of 0.2 of a bar's volatility is on prices and volumes, seed 0" in noisy.err
     (base, bars, *_), (setup, noised, *_) = on_file(plain), on_file(noisy)
     assert setup.name == "small+noise 0.2 0"
-    assert setup.market == base.market == base.dataset_digest != setup.dataset_digest
+    assert setup.dataset["noise"]["of"] == base.dataset_digest != setup.dataset_digest
     assert not np.array_equal(bars.close, noised.close)
 
 

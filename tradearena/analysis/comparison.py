@@ -57,7 +57,8 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
         texts: read the rationales as well, for what they claim and quote.
 
     Raises:
-        UsageError: two files hold the same episode, or forked steps stand beside whole episodes.
+        UsageError: two files hold the same episode, forked steps stand beside whole episodes, or an agent was told the
+            same in two wordings.
     """
     paths, chosen = [], []
     for path, names in files:
@@ -65,6 +66,7 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
             rows_of = [row for row in reader.episodes() if names is None or row.id in names]
             paths.append(path)
             chosen.append((reader.experiment(), [row for row in rows_of if not _open_loop(row)]))
+    _refuse_wordings(row for _, rows_of in chosen for row in rows_of)
     held: list[Played] = []
     for path, own in zip(paths, told_apart(chosen), strict=True):
         with Reader(path) as reader:
@@ -73,19 +75,38 @@ def compare(files: Iterable[tuple[Path, Sequence[str] | None]], *, texts: bool =
     if len(forked) > 1:
         raise UsageError("forks cannot be compared with whole episodes; name files of one kind")
     whole = not any(forked)
+    _refuse_twice(held)
     found = outcomes(held)
     asked = (*PERFORMANCE, *ALIGNMENT) if whole else ONE_STEP
-    try:
-        return Comparison(
-            found, rows(found, asked), not whole, max((len(each.path.decided) for each in held), default=0)
-        )
-    except ValueError as error:
-        raise UsageError(f"the same episode stands in two files ({error}); name each once") from None
+    longest = max((len(each.path.decided) for each in held), default=0)
+    return Comparison(found, rows(found, asked), not whole, longest)
+
+
+def _refuse_twice(held: Iterable[Played]) -> None:
+    seen = set()
+    for each in held:
+        which = each.agent, each.mode, each.window, each.draw
+        if which in seen:
+            who = f"{each.agent}, feedback {each.mode}, bars {each.window.first} to {each.window.last}"
+            said = f"{who}, seed {each.draw[0]}" + (f", replicate {each.draw[1]}" if each.draw[1] else "")
+            raise UsageError(f"the same episode stands in two files ({said}); name each once")
+        seen.add(which)
+
+
+def _refuse_wordings(held: Iterable[EpisodeRow]) -> None:
+    """What is told in other words is another treatment, and those who were told nothing cannot say of which."""
+    wordings: dict[str, str] = {}
+    for row in held:
+        if row.wording and wordings.setdefault(row.agent, row.wording) != row.wording:
+            raise UsageError(
+                f"{row.agent} was told its audits in two wordings (column wording of the table episode); keep each "
+                "wording in a file of its own (--out), and compare one at a time"
+            )
 
 
 def played(reader: Reader, chosen: Sequence[EpisodeRow], *, texts: bool) -> Iterator[Played]:
     """Episodes of one file, ready to be measured."""
-    market = reader.experiment().market
+    market = reader.market
     for row, path in zip(chosen, trajectories(reader, [row.id for row in chosen]), strict=True):
         window, at = Window(market, row.first, row.last), _forked_at(row)
         who = row.agent, row.feedback, window, (row.seed, row.replicate), row.status in DONE

@@ -64,7 +64,8 @@ def metrics(path: Trajectory) -> Metrics:
 
 def validity(path: Trajectory) -> dict[str, Any]:
     """How many replies were usable; `repaired` counts as usable. No reply at all is no result."""
-    counts, n = Counter(path.statuses), len(path.statuses)
+    counts, n = Counter(path.statuses), len(path.statuses) - path.silent
+    counts["ok"] -= path.silent
     lost = counts["fallback"] + counts["error"]
     return {
         "share_ok": (n - lost) / n if n else None,

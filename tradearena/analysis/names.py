@@ -1,5 +1,5 @@
 """Tells agents apart that bear one name: rows of episodes come in, file by file; the same rows go out, in which whoever
-decided by another card, or was audited under another policy, has another name."""
+decided by another card or in another rhythm, or was audited under another policy, has another name."""
 
 from __future__ import annotations
 
@@ -21,19 +21,25 @@ def told_apart(files: Sequence[tuple[Experiment, Sequence[EpisodeRow]]]) -> list
     """The rows of each file.
 
     An agent keeps its name where no other bears it. Else its model is put behind it, or the beginning of its digest;
-    and the name of the policy where it played under several. So a card that was edited between two runs is two agents,
-    as is one that `--model` was put on. Whose decisions were recorded elsewhere has a file of them for each market:
-    those of one name are one agent.
+    the name of the policy where it played under several, and its rhythm where it decided in several. So a card that was
+    edited between two runs is two agents, as is one that `--model` was put on. Whose decisions were recorded elsewhere
+    has a file of them for each market: those of one name are one agent.
     """
     cards: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     policies: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    rhythms: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for setup, rows in files:
         for row in rows:
             cards[row.agent][_card(row)] = _model(row)
             policies[row.agent][setup.policy_digest] = setup.policy.get("name")
+            rhythms[row.agent][str(row.every)] = f"every {row.every}"
 
     def named(setup: Experiment, row: EpisodeRow) -> str:
-        parts = _told(cards[row.agent], _card(row)), _told(policies[row.agent], setup.policy_digest)
+        parts = (
+            _told(cards[row.agent], _card(row)),
+            _told(policies[row.agent], setup.policy_digest),
+            _told(rhythms[row.agent], str(row.every)),
+        )
         behind = ", ".join(part for part in parts if part)
         return f"{row.agent} ({behind})" if behind else row.agent
 

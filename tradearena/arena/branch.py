@@ -207,19 +207,29 @@ def _continues(before: Policy, after: Policy) -> None:
 
 def open_loop(found: Sequence[Trunk], policy: Policy) -> Branches:
     """The decisions of episodes of one file, played again under another policy. Nobody is asked, and nobody is told:
-    what an agent would have done under the other policy is not what this says."""
+    what an agent would have done under the other policy is not what this says.
+
+    Raises:
+        UsageError: no decision of an episode could be filled within its window.
+    """
     episodes = tuple(_replayed(trunk, policy.execution.latency) for trunk in found)
     return Branches(found[0].dataset, policy, f"open loop of {found[0].experiment}", episodes)
 
 
 def _replayed(trunk: Trunk, latency: int) -> Planned:
-    """The decisions of one trunk as an episode: it ends where the orders of the last of them are filled."""
-    row, dataset = trunk.row, trunk.dataset
+    """The decisions of one trunk as an episode on the same bars. It ends before them where the next decision would be
+    due and none is on record: the trunk was ruined or stopped, or had to wait longer for its fills."""
+    row = trunk.row
     origin = Origin(experiment=trunk.experiment, episode=row.id, root_hash=row.root_hash or "")
     made = {held.step.t: held.step.decision for held in trunk.steps}
-    last = min(max(made) + latency, len(dataset.panel) - 1)
+    span = Span(row.first, min(row.last, max(made) + row.every - 1 + latency), row.every, latency)
+    if not span.decisions:
+        raise UsageError(
+            f"no decision of episode {row.id} would be filled within its bars, {row.first} to {row.last}: orders wait "
+            f"{latency} bars; choose a smaller --latency"
+        )
     candidate = Candidate(trunk.card, 0, None, lambda _seat: _Recalling(made), source=f"{origin} {row.root_hash}")
-    return Planned(candidate, "hidden", row.seed, Span(row.first, last, row.every, latency), "", origin)
+    return Planned(candidate, "hidden", row.seed, span, "", origin)
 
 
 class _Recalling(Agent):

@@ -67,9 +67,10 @@ def _print_left_out(episodes: list[dict[str, Any]]) -> None:
     """What is no result, by name."""
     lost = [episode for episode in episodes if not counts(episode)]
     for episode in lost[:LISTED]:
-        tally, why = episode["validity"], episode["status"]
+        why = episode["status"]
         if ended(episode):
-            why = f"INVALID, {tally['fallback'] + tally['error']} of {episode['steps']} replies lost"
+            lost_replies, said = report.lost_of(episode["validity"])
+            why = f"INVALID, {lost_replies} of {said} replies lost" if said else "INVALID, no reply"
         which = f"feedback {episode['feedback']}, seed {episode['seed']}, bars from {episode['window']['first']}"
         which += f", {Path(episode['experiment']).stem}" if "experiment" in episode else ""
         say(f"Left out: {episode['agent']}, {which}: {why}")

@@ -13,7 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -33,7 +33,7 @@ from tradearena.store.rows import EpisodeRow
 from tradearena.store.schema import DONE
 from tradearena.store.story import story
 from tradearena.store.trajectories import trajectories
-from tradearena.values import Trajectory
+from tradearena.values import Status, Trajectory
 
 if TYPE_CHECKING:
     from tradearena.arena.experiment import Outcome
@@ -132,12 +132,16 @@ def invalid(found: dict[str, Any]) -> InvalidRun | None:
     for episode in found["episodes"]:
         counts = episode["validity"]
         if not counts["valid"]:
-            lost = counts["fallback"] + counts["error"]
-            return InvalidRun(
-                f"INVALID: {lost} of {episode['steps']} replies of {episode['agent']} were fallback or error "
-                "(at most 5 % may be); the episode is on record and is no result"
-            )
+            lost, said = lost_of(counts)
+            why = f"{lost} of {said} replies of {episode['agent']} were fallback or error (at most 5 % may be)"
+            why = why if said else f"there is no reply of {episode['agent']}"
+            return InvalidRun(f"INVALID: {why}; the episode is on record and is no result")
     return None
+
+
+def lost_of(counts: dict[str, Any]) -> tuple[int, int]:
+    """Of what `validity` counts: how many replies were of no use, and how many there are."""
+    return counts["fallback"] + counts["error"], sum(counts[status] for status in get_args(Status))
 
 
 def nothing_valid(episodes: list[dict[str, Any]]) -> InvalidRun | None:

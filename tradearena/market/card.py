@@ -100,12 +100,14 @@ Scenes: TypeAlias = Annotated[dict[str, Scene], AfterValidator(_names)]
 
 
 class Noisy(Card):
-    """Noise that is on bars: how much of which unit, the seed, and the digest of the bars that it was laid on."""
+    """Noise that is on bars: how much of which unit, the seed, and the digest of the bars that it was laid on; `market`
+    names their path."""
 
     size: float
     unit: Literal["volatility", "bp"]
     seed: int
     of: str
+    market: str = ""
 
 
 class DatasetCard(Card):

@@ -90,7 +90,9 @@ def noised(dataset: Dataset, noise: Noise) -> Dataset:
         return dataset
     of = "bp" if noise.unit == "bp" else " of a bar's volatility"
     said = f"noise of {noise.size:g}{of} is on prices and volumes, seed {noise.seed}"
-    stated = Noisy(size=noise.size, unit=noise.unit, seed=noise.seed, of=dataset.panel.digest)
+    stated = Noisy(
+        size=noise.size, unit=noise.unit, seed=noise.seed, of=dataset.panel.digest, market=dataset.panel.market
+    )
     named = {"name": f"{card.name}+noise {noise.size:g}{'bp' * (noise.unit == 'bp')} {noise.seed}", "noise": stated}
     warnings = (*dataset.warnings, Remark("noise", said, int(dataset.panel.valid.sum())))
     return replace(

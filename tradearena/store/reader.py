@@ -228,6 +228,14 @@ class Reader:
                 raise StoreError(f"{self.path}: {said}") from None
         return self._panel
 
+    @property
+    def market(self) -> str:
+        """Names the market path. The same with noise on it, or followed further, is no second one."""
+        match self.experiment().dataset:  # whatever a file has there
+            case {"noise": {"market": str(below)}} if below:
+                return below
+        return self.panel().market
+
     def _read_panel(self) -> Panel:
         experiment = self.experiment()
         times = self.db.execute('SELECT epoch_us(start) AS s, epoch_us("end") AS e FROM bars ORDER BY t').fetchnumpy()

@@ -38,15 +38,6 @@ class Experiment:
     bars_per_year: float
 
     @property
-    def market(self) -> str:
-        """Names the market path: the digest of its bars, or of those that noise was laid on. The same market with noise
-        is no second one."""
-        match self.dataset:  # whatever a file has there
-            case {"noise": {"of": str(of)}}:
-                return of
-        return self.dataset_digest
-
-    @property
     def noise(self) -> str:
         """What noise is on the bars, in two words; "" where there is none."""
         match self.dataset:

@@ -21,6 +21,12 @@ TOGETHER = 50
 """Episodes that are read at once: their steps, with two vectors each, stand in memory together."""
 
 _FOUND = ", ".join(f'"{name}"' for name in ("t", *Finding._fields))
+_SILENT = """
+    SELECT episode, count(*) FROM step s JOIN episode e ON e.id = s.episode
+    WHERE e.card->>'kind' = 'decisions' AND s.kept AND s.status = 'ok' AND coalesce(s.rationale, '') = ''
+      AND s.episode IN (SELECT unnest($1)) GROUP BY episode"""
+"""Decisions of recordings that no row stands for. Another agent that keeps its position without a word has said so."""
+
 _FILLED = ("ordered", "filled", "bought", "sold", "cost")
 
 
@@ -33,6 +39,7 @@ def trajectories(reader: Reader, episodes: Sequence[str]) -> Iterator[Trajectory
 def _together(reader: Reader, episodes: list[str]) -> Iterator[Trajectory]:
     setup = reader.experiment()
     step = _columns(reader, "step", "t, status, coalesce(confidence, 'nan') AS confidence", episodes)
+    unasked = dict(reader.db.execute(_SILENT, [episodes]).fetchall())
     found = _columns(reader, "finding", _FOUND, episodes, "t, seq")
     findings = [*map(Finding, *(found[name].tolist() for name in Finding._fields))]
     mark = _columns(reader, "mark", "t, nav, intent, approved, reference, borrow", episodes)
@@ -60,6 +67,7 @@ def _together(reader: Reader, episodes: list[str]) -> Iterator[Trajectory]:
             **{name: fill[name][f] for name in _FILLED},
             initial_cash=setup.policy["execution"]["initial_cash"],
             bars_per_year=setup.bars_per_year,
+            silent=unasked.get(episodes[k], 0),
         )
 
 

@@ -99,7 +99,7 @@ def read(reader: Reader, chosen: Sequence[EpisodeRow], *, prompts: bool = False)
             [asked[t][-1].prompt if t in asked else "" for t in path.decided.tolist()] if prompts else (),
             [own.get(t, ()) for t in path.decided.tolist()] if own else (),
         )
-        window = Window(setup.market, row.first, row.last)
+        window = Window(reader.market, row.first, row.last)
         yield trace_of(row.id, f"{row.agent}, {row.feedback}{noisy}", window, path, panel, texts)
 
 

@@ -98,7 +98,7 @@ def watch(
     """
     with Reader(file) as reader:
         setup = reader.experiment()
-        path = paths.setdefault(setup.market, MarketPath(setup.name, setup.symbols))
+        path = paths.setdefault(reader.market, MarketPath(setup.name, setup.symbols))
         rows = []
         for row in known:
             if why := _no_result(row):
@@ -141,7 +141,7 @@ def _watched(reader: Reader, row: EpisodeRow, walked: Trajectory, path: MarketPa
         setup.id,
         row.id,
         f"{row.agent}, {row.feedback}{setup.noise and f', {setup.noise}'}",
-        setup.market,
+        reader.market,
         walked.decided[usable].astype(np.float64),
         {name: value[usable] for name, value in values.items()},
         walked.intent[usable],
