@@ -58,7 +58,9 @@ RULES = [
 ]
 
 
-def teller(mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: Candidate | None = None) -> Feedback:
+def teller(
+    mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: Candidate | None = None, every: int = 1
+) -> Feedback:
     return desk(
         mode,
         WORDING,
@@ -66,7 +68,7 @@ def teller(mode: str, panel: Panel, seed: int, decisions: int = 30, candidate: C
         limits=POLICY.limits,
         decisions=decisions,
         dice=hashlib.sha256(str(seed).encode()).digest(),
-        donors=lambda: donors(panel, POLICY, FIRST, WORDING, candidate),
+        donors=lambda: donors(panel, POLICY, FIRST, WORDING, candidate, every),
     )
 
 
@@ -139,17 +141,20 @@ class World(NamedTuple):
 
 
 @cache
-def world(number: int, decisions: int, name: str = "organism-stubborn", *, alike: bool = True) -> World:
-    """A shipped agent, told the truth, in an invented market whose symbols are shuffled within their sectors."""
+def world(
+    number: int, decisions: int, name: str = "organism-stubborn", *, alike: bool = True, every: int = 1, like: int = 0
+) -> World:
+    """A shipped agent, told the truth, in an invented market whose symbols are shuffled within their sectors. It
+    decides at one bar in `every`, and its donors do, or at one in `like`."""
     base, candidate = bars(), open_agent(name)
-    panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions + 2), number)
+    panel = _shuffled(invented(base, FIRST, 10_000 + number, FIRST + decisions * every + 2), number)
     reference = RollingMarkowitz(panel, POLICY.reference)
     tally = Tally(panel, POLICY.execution.initial_cash)
-    span = Span(FIRST, FIRST + decisions + 1, 1, 1)
+    span = Span(FIRST, FIRST + decisions * every + 1, every, 1)
     setting = Setting(panel, POLICY, span, reference, feedback=lambda: Desk(truth, WORDING))
     seat = Seat(number, lambda t: reference.at(t).weights, POLICY.limits)
     asyncio.run(play(candidate.seat(seat), setting, tally))
-    feedback = teller("placebo", panel, number, decisions, candidate if alike else None)
+    feedback = teller("placebo", panel, number, decisions, candidate if alike else None, like or every)
     steps = tally.steps[:decisions]
     true = [step.told or "" for step in tally.steps[1:]]
     return World(panel.symbols, panel.sectors, steps, true, [feedback.tell(s.report).text or "" for s in steps])
@@ -237,6 +242,23 @@ def test_a_classifier_cannot_tell_a_placebo_from_what_an_agent_is_truly_told() -
     for guess in (by_structure, by_words):
         mean, half = accuracy(worlds[20:], worlds[:20], guess)
         assert mean - half <= 0.5, f"accuracy {mean:.3f} ± {half:.3f} over 20 worlds"
+
+
+@pytest.mark.xdist_group("worlds")
+@pytest.mark.parametrize(
+    ("guess", "n"),
+    [(by_structure, 24), *(pytest.param(each, 80, marks=pytest.mark.slow) for each in (by_structure, by_words))],
+)
+def test_nor_where_it_decides_at_one_bar_in_ten(guess: Guess, n: int) -> None:
+    """What drifts for ten bars breaks other limits: donors that decided at every bar would be known by that."""
+    for like, known in ((10, False), (1, True)):
+        worlds = [world(number, 30, every=10, like=like) for number in range(n)]
+        mean, half = accuracy(worlds[n // 2 :], worlds[: n // 2], guess)
+        said = (
+            f"{guess.__name__}, donors decide at one bar in {like}: accuracy {mean:.3f} ± {half:.3f}, {n // 2} worlds"
+        )
+        print(said)
+        assert mean - half > 0.6 if known else mean - half <= 0.5, said
 
 
 @pytest.mark.slow

@@ -154,6 +154,14 @@ def test_an_alarm_tells_of_severe_findings_that_did_not_happen() -> None:
     assert sizes == {2, 3, 4}
 
 
+def test_an_alarm_quotes_the_limits_of_the_policy_even_where_all_of_them_were_broken() -> None:
+    feedback = teller("false-audit:alarm", limits=Limits(single_name=0.25))
+    for _ in range(20):
+        told = block(feedback, *(CAP._replace(name=name) for name in SYMBOLS))["findings"]
+        assert told
+        assert {(finding["rule"], finding["limit"]) for finding in told} == {("single-name", 0.25)}
+
+
 @pytest.mark.parametrize("intent", [(0.31, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0)])
 def test_an_alarm_finds_something_to_lie_about_even_without_a_limit(intent: tuple[float, ...]) -> None:
     told = teller("false-audit:alarm", limits=Limits()).tell(report(intent=intent))

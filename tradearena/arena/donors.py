@@ -44,9 +44,12 @@ BARS = 21
 """Bars that donors are shown, one more than their lookback."""
 
 
-def donors(panel: Panel, policy: Policy, first: int, wording: Template, like: Candidate | None = None) -> Donors:
-    """Donors for episodes whose first decision is at bar `first`. There are as many as there are numbers, and one plays
-    when it is asked for its audits, of which it is told the truth.
+def donors(
+    panel: Panel, policy: Policy, first: int, wording: Template, like: Candidate | None = None, every: int = 1
+) -> Donors:
+    """Donors for episodes whose first decision is at bar `first`, and which decide at one bar in `every`, as their
+    donors do: what drifts for longer breaks other limits. There are as many as there are numbers, and one plays when it
+    is asked for its audits, of which it is told the truth.
 
     Where the agent that is to be told a placebo is an organism, its donors are like it but for their seed: they break
     limits, and learn, as it does. Of a model or of somebody's code there is no second one to ask: its donors are
@@ -56,11 +59,11 @@ def donors(panel: Panel, policy: Policy, first: int, wording: Template, like: Ca
     warmup = max(policy.reference.lookback, BARS, like.warmup if like else 0)
 
     def reports(number: int, length: int) -> tuple[Findings, ...]:
-        bars = invented(panel, first, number, warmup + length + latency)
+        bars = invented(panel, first, number, warmup + (length - 1) * every + 1 + latency)
         reference = RollingMarkowitz(bars, policy.reference)
         seat = Seat(SEED + number, lambda t: reference.at(t).weights, policy.limits)
         agent = like.twin(seat) if like and like.twin else _any(number, seat)
-        span = Span(warmup, len(bars) - 1, 1, latency)
+        span = Span(warmup, len(bars) - 1, every, latency)
         setting = Setting(bars, policy, span, reference, feedback=lambda: Desk(truth, wording))
         tally = Tally(bars, policy.execution.initial_cash)
         at_once(play(agent, setting, tally))

@@ -74,5 +74,5 @@ def told(panel: Panel, policy: Policy, span: Span, hearing: Hearing) -> Feedback
         limits=policy.limits,
         decisions=len(span.decisions),
         dice=hashlib.sha256(f"feedback {seed} {span.first}".encode()).digest(),
-        donors=lambda: donors(panel, policy, span.first, wording, resembling(card) if card else None),
+        donors=lambda: donors(panel, policy, span.first, wording, resembling(card) if card else None, span.every),
     )

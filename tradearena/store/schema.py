@@ -13,7 +13,7 @@ import duckdb
 
 from tradearena.store.views import VIEWS
 
-ENGINE = 4
+ENGINE = 5
 """Rules of the simulation: a change that alters any recorded number raises it, and starts new files."""
 
 
