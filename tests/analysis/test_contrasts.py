@@ -115,7 +115,12 @@ def test_leaving_a_primary_metric_out_or_a_metric_that_is_nowhere_defined_makes_
 
 def test_too_few_clusters_say_how_many_would_do_and_degenerate_ones_say_nothing():
     few = rows(grid({"true": -9.0, "hidden": 0.0}, windows=4), ())[0]
-    assert (few.effect.verdict, few.effect.interval, few.mde, few.needed) == ("too small", None, None, 6)
+    assert (few.effect.verdict, few.effect.interval, few.mde, few.needed) == (
+        "too small",
+        None,
+        None,
+        7,
+    )  # of two tests
     same = [out._replace(mode=mode) for out in grid({"true": 0.0}) for mode in ("true", "hidden")]
     row = rows(same, ())[0]
     assert (row.effect.verdict, row.effect.p, row.p_adjusted, row.mde, row.needed) == ("degenerate", *[None] * 4)
@@ -131,7 +136,8 @@ def test_a_row_knows_whether_any_p_could_pass_in_its_family():
 def test_what_would_do_is_read_from_mean_and_spread():
     row = rows(grid({"true": -0.15, "hidden": 0.0}, windows=12), ())[1]
     assert row.effect.verdict == "estimated"
-    assert row.mde == pytest.approx((2.201 + 0.876) * row.effect.sd / np.sqrt(12), rel=1e-3)
+    assert row.tests == 2
+    assert row.mde == pytest.approx((2.593 + 0.876) * row.effect.sd / np.sqrt(12), rel=1e-3)  # t(1 - .05 / 2 / 2)
     assert 6 <= row.needed < 100
     low, high = row.effect.interval
     assert low < -0.15 < high

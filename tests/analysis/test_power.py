@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradearena.analysis.contrasts import holm
 from tradearena.analysis.power import MOST, clusters_needed, detectable
 from tradearena.analysis.signflip import sign_flip
 
@@ -58,6 +59,21 @@ def found(n, effect, courses=3_000):
     """How often an effect is found, where differences are normal and spread by 1."""
     rng = np.random.default_rng(n)
     return sum(sign_flip(rng.normal(effect, 1.0, n), seed=k, resamples=999).p <= 0.05 for k in range(courses)) / courses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "size", "power"), [(9, 1.55, 0.56), (10, 1.42, 0.64), (12, 1.24, 0.75), (16, 1.03, 0.78), (25, 0.78, 0.79)]
+)
+def test_of_a_primary_row_it_is_found_after_holm(n, size, power):
+    """One of nine tests has the effect, the others none. The figures are those of docs/statistics.md."""
+    effect, rng = detectable(n, 1.0, alpha=0.05 / 9), np.random.default_rng(n)
+    assert effect == pytest.approx(size, abs=0.005)
+    hits = 0
+    for k in range(3_000):
+        ps = [sign_flip(rng.normal(effect, 1.0, n), seed=k, resamples=9_999).p, *rng.random(8)]
+        hits += holm(ps)[0] <= 0.05
+    assert hits / 3_000 == pytest.approx(power, abs=0.03)
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ def test_one_window_is_too_small_to_say(compared):
     )
     assert answer.code == 0
     assert re.search(
-        r"clipped [+-]\d\.\d{3} in 1 window: n is too small to say; 6 would do\.", " ".join(answer.out.split())
+        r"clipped [+-]\d\.\d{3} in 1 window: n is too small to say; 7 would do\.", " ".join(answer.out.split())
     )
     assert re.search(r"clipped: true - hidden +[+-]\d\.\d{3} +– +", answer.out)
 

@@ -55,9 +55,10 @@ class Row:
         effect: difference, p and interval; the interval is of this contrast alone, never adjusted.
         p_adjusted: Holm, over the primary rows of the agent; None where exploratory, and where there is no p.
         tests: rows of the family, whether or not they gave a p; 1 where exploratory.
-        mde: minimum detectable effect of these clusters at power 0.8, of one test at 5 %.
-        needed: clusters that would do: for an interval, where there are too few, and else to find an effect of the
-            size observed, by one test at 5 %, with power 0.8; None where there is none to find.
+        mde: minimum detectable effect of these clusters at power 0.8, at 5 %; of a primary row at 5 % over `tests`,
+            which is what Holm asks of it whatever comes of the others.
+        needed: clusters that would do: where there are too few, for anything to be said; else to find an effect of the
+            size observed, as `mde` is found; None where there is none to find.
     """
 
     agent: str
@@ -66,10 +67,31 @@ class Row:
     contrast: Contrast
     paired: Paired
     effect: Effect
-    mde: float | None
-    needed: int | None
     p_adjusted: float | None = None
     tests: int = 1
+
+    @property
+    def level(self) -> float:
+        """What p has to be at most, whatever comes of the other tests of the family (Holm's first step)."""
+        return self.effect.alpha / self.tests
+
+    @property
+    def mde(self) -> float | None:
+        """Of an estimate: the least effect that such clusters would find."""
+        effect = self.effect
+        if effect.verdict != "estimated" or effect.sd is None:
+            return None
+        return detectable(effect.n, effect.sd, alpha=self.level)
+
+    @property
+    def needed(self) -> int | None:
+        """How many clusters would do."""
+        effect = self.effect
+        if effect.verdict == "too small":
+            return fewest(self.level)
+        if effect.verdict != "estimated" or effect.mean is None or effect.sd is None:
+            return None
+        return clusters_needed(effect.mean, effect.sd, alpha=self.level)
 
     @property
     def conclusive(self) -> bool:
@@ -102,13 +124,7 @@ def _row(agent: str, held: list[Outcome], metric: str, contrast: Contrast, alpha
     differences = paired(held, metric, contrast.treatment, contrast.control)
     effect = sign_flip(differences.differences, alpha=alpha, seed=seed)
     family: Family = "primary" if metric in PRIMARY else "exploratory"
-    mde = needed = None
-    if effect.verdict == "too small":
-        needed = fewest(alpha)
-    elif effect.verdict == "estimated" and effect.mean is not None and effect.sd is not None:
-        mde = detectable(effect.n, effect.sd, alpha=alpha)
-        needed = clusters_needed(effect.mean, effect.sd, alpha=alpha)
-    return Row(agent, metric, family, contrast, differences, effect, mde, needed)
+    return Row(agent, metric, family, contrast, differences, effect)
 
 
 def _adjusted(found: list[Row]) -> list[Row]:

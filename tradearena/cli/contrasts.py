@@ -77,7 +77,10 @@ def sentence(row: Row) -> str:
     if not row.conclusive:
         return f"{said}; with {effect.n} windows no p can pass Holm, {fewest(effect.alpha, row.tests)} would do."
     if effect.p is not None and effect.p > effect.alpha and row.mde is not None:
-        return f"{said}; an effect of {row.mde:.2g} would have been found in four of five such experiments."
+        found = (
+            f"would have been found{', after Holm,' if row.tests > 1 else ''} in about four of five such experiments"
+        )
+        return f"{said}; an effect of {row.mde:.2g} {found}."
     return f"{said}."
 
 
