@@ -100,10 +100,12 @@ def test_an_episode_without_an_order_has_no_fill_rate_and_no_turnover_to_speak_o
     assert (found["fill_rate"], found["turnover"]) == (None, 0.0)
 
 
-def test_turnover_on_a_ruined_account_is_not_defined():
+def test_what_a_ruined_account_traded_is_measured_by_what_it_was_worth_before():
+    """Left out, the ruined would be missing from the means of what led there."""
     ruined = replace(PATH, nav=np.array([1000.0, 1100.0, -5.0]))
     found = metrics(ruined)
-    assert found["turnover"] is None
+    assert found["turnover"] == pytest.approx((720 / 1100 + 108 / 1100) / 2)
+    assert found["calmar"] is None
     assert found["total_return"] == pytest.approx(-1.005)
     assert found["max_drawdown"] > 1
 

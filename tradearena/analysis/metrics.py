@@ -37,7 +37,8 @@ def metrics(path: Trajectory) -> Metrics:
     - tracking_error: of the executed against the reference book, a year.
     """
     nav, year, steps = path.nav, path.bars_per_year, len(path.decided)
-    at_fill = nav[np.searchsorted(path.marked, path.filled_at)]
+    solvent = np.maximum.accumulate(np.where(nav > 0, np.arange(len(nav)), 0))  # after a ruin, the last bar before it
+    at_fill = nav[solvent[np.searchsorted(path.marked, path.filled_at)]]
     traded = np.maximum(path.bought, path.sold)
     ordered = float(path.ordered.sum())
     clipped, broken = np.abs(path.intent - path.approved), breaches(path)
@@ -48,7 +49,7 @@ def metrics(path: Trajectory) -> Metrics:
         "sortino": performance.sortino(nav, year),
         "max_drawdown": performance.max_drawdown(nav),
         "calmar": performance.calmar(nav, year),
-        "turnover": float((traded / at_fill).sum()) / steps if steps and (at_fill > 0).all() else None,
+        "turnover": float((traded / at_fill).sum()) / steps if steps else None,
         "cost": (float(path.cost.sum()) + float(path.borrow.sum())) / path.initial_cash,
         "fill_rate": float(path.filled.sum()) / ordered if ordered > 0 else None,
         "gate_rate": float((clipped.max(axis=1) > TOLERANCE).mean()) if steps else None,
