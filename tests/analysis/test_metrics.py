@@ -81,7 +81,7 @@ def empty(path):
     nothing = {
         name: getattr(path, name)[:0]
         for name in path.__dataclass_fields__
-        if name not in ("initial_cash", "bars_per_year")
+        if name not in ("initial_cash", "bars_per_year", "silent")
     }
     return replace(path, **nothing)
 

@@ -128,6 +128,7 @@ def since(path: Trajectory, first: int) -> Trajectory:
         findings=tuple(finding for finding, kept in zip(path.findings, found, strict=True) if kept),
         **{name: getattr(path, name)[marked] for name in _MARKED},
         **{name: getattr(path, name)[filled] for name in _FILLED},
+        silent=0,
     )
 
 
