@@ -120,7 +120,7 @@ def test_the_first_row_decides_where_the_episode_starts(csv):
     panel = walk(1, 60)
     assert plan(panel, open_agent(f"decisions:{early}")).span.first == 3  # a recorded agent needs no warm-up
     assert plan(panel, open_agent(f"decisions:{late}")).span.first == 31
-    with pytest.raises(UsageError, match="no decision fits"):
+    with pytest.raises(UsageError, match="no decision fits: the first on record was made by 2024-02-01T21:00:00Z, and"):
         plan(first := walk(1, 30), open_agent(f"decisions:{late}")).span  # noqa: B018
     assert len(first) == 30
 
@@ -214,6 +214,13 @@ def test_the_stamp_may_have_any_of_its_usual_names(csv, name):
 def test_a_stamp_that_cannot_be_read_is_named_by_row(csv):
     with pytest.raises(DataError, match=r"mine\.csv, row 2: cannot read the timestamp 'yesterday'"):
         read_recording(csv("timestamp,S0", f"{ends(21)},0.5", "yesterday,0.5"), DAYS)
+
+
+def test_a_symbol_may_be_called_like_a_stamp_and_a_second_stamp_is_refused(csv):
+    path = csv("timestamp,TIME,DATE", f"{ends(21)},0.5,", f"{ends(24)},0.25,1e-1")
+    assert read_recording(path, DAYS).weights == ((("TIME", "0.5"),), (("TIME", "0.25"), ("DATE", "1e-1")))
+    with pytest.raises(DataError, match=r"mine\.csv: the columns date and time both say when; write one stamp"):
+        read_recording(csv("date,time,S0", "2024-01-22,09:30,0.5"), DAYS)
 
 
 # ---------------------------------------------------------------------- what a row says

@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 
 from tradearena import stamps
-from tradearena.agents.answer import stated
+from tradearena.agents.answer import decimal, stated
 from tradearena.errors import DataError
 from tradearena.panel import Times
 from tradearena.stamps import Clock
@@ -100,6 +100,7 @@ def read_recording(path: Path, clock: Clock) -> Recording:
     if not long and {"symbol", "weight"} & set(names):
         lacking = "weight" if "symbol" in names else "symbol"
         raise DataError(f"{path}: has no column '{lacking}'; long files need timestamp, symbol and weight")
+    _refuse_second_stamp(path, columns, rows)
     grouped: dict[int, list[tuple[Any, ...]]] = {}
     for number, row in enumerate(rows, start=1):
         if row[-1] is None:
@@ -165,6 +166,21 @@ def _stamp(columns: list[str], path: Path) -> int:
     raise DataError(f"{path}: has no timestamp column; it has {', '.join(columns)}")
 
 
+def _refuse_second_stamp(path: Path, columns: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """A column named like a stamp beside the stamp may be a symbol, TIME or DATE; but not where it says no numbers."""
+    stamp = _stamp(columns, path)
+    for place, name in enumerate(columns):
+        if (
+            place != stamp
+            and name.lower() in _STAMPS
+            and any(row[place] and decimal(row[place]) is None for row in rows)
+        ):
+            raise DataError(
+                f"{path}: the columns {columns[stamp]} and {name} both say when; write one stamp, as in "
+                "2024-01-31 09:30:00"
+            )
+
+
 def _weights(
     path: Path, columns: list[str], names: dict[str, int], rows: list[tuple[Any, ...]], *, long: bool
 ) -> tuple[tuple[str, str], ...]:
@@ -172,10 +188,8 @@ def _weights(
     if long:
         cells = [(row[names["symbol"]], row[names["weight"]]) for row in rows]
     else:
-        reserved = {*_STAMPS, *_EXTRA}
-        cells = [
-            (name, row[place]) for row in rows for place, name in enumerate(columns) if name.lower() not in reserved
-        ]
+        reserved = {_stamp(columns, path), *(names[name] for name in _EXTRA if name in names)}
+        cells = [(name, row[place]) for row in rows for place, name in enumerate(columns) if place not in reserved]
     said: dict[str, str] = {}
     for symbol, weight in cells:
         if symbol is None or weight is None:

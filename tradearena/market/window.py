@@ -85,6 +85,11 @@ class Window:
         last = len(panel) - 1
         if self.end is not None:
             last = int(np.searchsorted(panel.end, instant(self.end), side="right")) - 1
+        if begins is not None and begins > panel.end[last]:
+            raise UsageError(
+                f"no decision fits: the first on record was made by {iso(begins)}, and the last bar ends at "
+                f"{iso(panel.end[last])}; name bars that go so far, or a later --end"
+            )
         if first + latency > last:
             raise UsageError(self._too_short(panel, reached, last, warmup, latency))
         room = Room(first, last, self.every, latency, self.steps)
