@@ -15,8 +15,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tradearena.analysis.pairs import Window
+from tradearena.analysis.signatures.design import Design
 from tradearena.analysis.signatures.geometry import effective_rank, unit
-from tradearena.analysis.signatures.study import Design, study
+from tradearena.analysis.signatures.study import study
 from tradearena.analysis.signatures.trace import RISK, Said, Trace
 from tradearena.panel import Array
 

@@ -20,9 +20,10 @@ from tradearena.analysis.asked import Market
 from tradearena.analysis.pairs import Window as Path
 from tradearena.analysis.signatures.asked import asked
 from tradearena.analysis.signatures.controls import CONTROLS, controlled
+from tradearena.analysis.signatures.design import Design, without_draws
 from tradearena.analysis.signatures.lexical import LexicalProbe
 from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
-from tradearena.analysis.signatures.study import Design, Row, study, without_draws
+from tradearena.analysis.signatures.study import Row, study
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.analysis.signatures.trial import QUIET, Planted, SignatureTrial
 from tradearena.analysis.signflip import sign_flip

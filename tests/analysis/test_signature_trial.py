@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tradearena import policy
-from tradearena.analysis.signatures.study import Design
+from tradearena.analysis.signatures.design import Design
 from tradearena.analysis.signatures.trial import NULLS, Planted, SignatureTrial
 from tradearena.errors import Interrupted
 

@@ -15,10 +15,11 @@ from tradearena.agents.card import open_agent
 from tradearena.analysis.pairs import Window
 from tradearena.analysis.signatures.blindspot import blind_spot
 from tradearena.analysis.signatures.controls import CONTROLS, controlled
+from tradearena.analysis.signatures.design import Design, without_draws
 from tradearena.analysis.signatures.lexical_probes import HashProbe
 from tradearena.analysis.signatures.partners import LIES, MUTE, Partners, noise_stress
 from tradearena.analysis.signatures.stress import OF_WORDS, SAME, TOO_FEW, changes
-from tradearena.analysis.signatures.study import Design, study, without_draws
+from tradearena.analysis.signatures.study import study
 from tradearena.analysis.signatures.trace import RISK, Said, Trace
 from tradearena.analysis.signatures.words import words
 from tradearena.analysis.signflip import sign_flip

@@ -8,9 +8,10 @@ from scipy.stats import binomtest
 from traces import prattle, trace, walk
 
 from tradearena.analysis.pairs import Window
+from tradearena.analysis.signatures.design import KINDS, Design
 from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
 from tradearena.analysis.signatures.measures import BLOCKWISE, MEASURES
-from tradearena.analysis.signatures.study import KINDS, MINIMUM, Design, judged, study
+from tradearena.analysis.signatures.study import MINIMUM, judged, study
 from tradearena.analysis.signatures.views import clouds
 
 QUICK = Design(draws=99, blockwise=19, primary_only=True)

@@ -8,8 +8,8 @@ import pytest
 from stage import FREE, dataset, walk
 
 from tradearena.agents.card import open_agent
+from tradearena.analysis.signatures.design import Design
 from tradearena.analysis.signatures.lexical_probes import HashProbe
-from tradearena.analysis.signatures.study import Design
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan
 from tradearena.cli.stress import show_stress

@@ -12,9 +12,9 @@ import pytest
 from tradearena import policy
 from tradearena.agents.card import open_agent
 from tradearena.analysis.signatures.anchors import onsets
+from tradearena.analysis.signatures.design import Design as Study
 from tradearena.analysis.signatures.lexical_probes import HashProbe
 from tradearena.analysis.signatures.recorded import Wanted, keeping, recorded
-from tradearena.analysis.signatures.study import Design as Study
 from tradearena.analysis.signatures.study import study
 from tradearena.arena import experiment
 from tradearena.arena.plan import Plan

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tradearena.analysis.signatures.arranged import Anchored
+from tradearena.analysis.signatures.design import KINDS, Design
 from tradearena.analysis.signatures.measures import PRIMARY
 from tradearena.analysis.signatures.published import ALL, Published
-from tradearena.analysis.signatures.study import KINDS, MINIMUM, Anchored, Design, Lead, Row
+from tradearena.analysis.signatures.study import MINIMUM, Lead, Row
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.analysis.signflip import ALPHA
 from tradearena.cli import report

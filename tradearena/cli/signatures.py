@@ -15,9 +15,9 @@ from tradearena.cli.terminal import say
 from tradearena.errors import InvalidRun, UsageError
 
 if TYPE_CHECKING:
+    from tradearena.analysis.signatures.design import Design
     from tradearena.analysis.signatures.probe import Probe
     from tradearena.analysis.signatures.recorded import Wanted
-    from tradearena.analysis.signatures.study import Design
 
 DEFAULT_PROBES = ("hash", "lsa")
 
@@ -83,8 +83,8 @@ def signatures(
     Windows before an onset against windows of the same size away from any; the null moves the onsets. One statistic was
     declared beforehand, effective rank over its bound; below six independent onsets nothing is said. Runs nothing.
     """
+    from tradearena.analysis.signatures.design import Design
     from tradearena.analysis.signatures.recorded import Wanted
-    from tradearena.analysis.signatures.study import Design
 
     paths = _files(files or (), home)
     if stress and blind_spot:
@@ -159,9 +159,10 @@ def _study(
     quiet: bool,
 ) -> None:
     from tradearena.analysis.signatures.adjustment import shortest
+    from tradearena.analysis.signatures.arranged import anchored
     from tradearena.analysis.signatures.published import published
     from tradearena.analysis.signatures.recorded import in_words, keeping, recorded
-    from tradearena.analysis.signatures.study import anchored, study
+    from tradearena.analysis.signatures.study import study
     from tradearena.cli import report
     from tradearena.cli.findings import Findings, print_findings
     from tradearena.cli.studied import as_json

@@ -12,9 +12,9 @@ from tradearena.cli.terminal import say
 from tradearena.cli.watch import Watch
 
 if TYPE_CHECKING:
+    from tradearena.analysis.signatures.design import Design
     from tradearena.analysis.signatures.probe import Probe
     from tradearena.analysis.signatures.stress import Change
-    from tradearena.analysis.signatures.study import Design
 
 DEFAULT_PROBES = ("hash", "lsa", "lexical")
 IN_TABLE = ("plan", "intent")
@@ -45,11 +45,11 @@ def show_stress(
     from dataclasses import replace
 
     from tradearena.analysis.signatures.adjustment import shortest
+    from tradearena.analysis.signatures.design import Design
     from tradearena.analysis.signatures.partners import NOISES, Partners
     from tradearena.analysis.signatures.probe import probe_of
     from tradearena.analysis.signatures.recorded import in_words
     from tradearena.analysis.signatures.stress import changes
-    from tradearena.analysis.signatures.study import Design
     from tradearena.cli import report
     from tradearena.market.noise import noise_named
 

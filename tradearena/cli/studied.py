@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tradearena.analysis.signatures.arranged import Anchored
+from tradearena.analysis.signatures.design import Design
 from tradearena.analysis.signatures.measures import PRIMARY
 from tradearena.analysis.signatures.published import Published, speaks
 from tradearena.analysis.signatures.recorded import Recorded
-from tradearena.analysis.signatures.study import MINIMUM, Anchored, Design, Row
+from tradearena.analysis.signatures.study import MINIMUM, Row
 
 
 def as_json(

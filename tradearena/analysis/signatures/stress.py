@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 from tradearena.analysis.pairs import Window
 from tradearena.analysis.signatures.controls import CONTROLS, controlled
+from tradearena.analysis.signatures.design import Design, without_draws
 from tradearena.analysis.signatures.partners import LIES, MUTE, NOISES, Found, Held, Partners, Stress, noise_stress
 from tradearena.analysis.signatures.probe import Probe
-from tradearena.analysis.signatures.study import Design, Row, study, without_draws
+from tradearena.analysis.signatures.study import Row, study
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.analysis.signflip import fewest, sign_flip
 from tradearena.market.noise import Noise

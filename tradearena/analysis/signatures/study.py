@@ -9,70 +9,28 @@ the mean over its paths. The null moves the anchors of each path, those of all i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tradearena.analysis.contrasts import holm
-from tradearena.analysis.pairs import Window, clusters
-from tradearena.analysis.signatures.anchors import independent, onsets, usual_depth
-from tradearena.analysis.signatures.measures import BLOCKWISE, MEASURES, PRIMARY, Seen, blockwise, differences, profile
+from tradearena.analysis.pairs import Window
+from tradearena.analysis.signatures.arranged import Arranged, OnPath, arranged, measured, paths_of, speaks
+from tradearena.analysis.signatures.design import KINDS, Design, Kind, profile_steps
+from tradearena.analysis.signatures.measures import BLOCKWISE, PRIMARY, Seen, blockwise, differences, profile
 from tradearena.analysis.signatures.probe import Probe
-from tradearena.analysis.signatures.rotation import Circle, Masks, Places, arrangements
+from tradearena.analysis.signatures.rotation import Masks
 from tradearena.analysis.signatures.trace import Trace
-from tradearena.analysis.signatures.views import MECHANICAL, VIEWS, Cloud, clouds
+from tradearena.analysis.signatures.views import MECHANICAL, Cloud, clouds
 from tradearena.analysis.signflip import ALPHA
 from tradearena.panel import Array
-
-Kind: TypeAlias = Literal["own", "market"]
-
-KINDS: tuple[Kind, ...] = ("own", "market")
 
 MINIMUM = 6
 """Independent anchors below which nothing is said."""
 
 TOGETHER = 2_000_000
 """Entries of a mask of steps by arrangements that stand in memory together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Design:
-    """What is asked, before any data are seen.
-
-    Attributes:
-        before: steps of a window, before an anchor and away from all.
-        depth: the fall, as a fraction, that makes an anchor; None: `anchors.usual_depth` of each path.
-        spacing: fewest steps between two anchors; None: twice `before`.
-        draws: arrangements of the null; `blockwise` of them for what has to be trained anew for each.
-        views: which.
-        primary_only: nothing but the statistic that was declared beforehand.
-    """
-
-    before: int = 6
-    depth: float | None = None
-    spacing: int | None = None
-    draws: int = 9_999
-    blockwise: int = 999
-    seed: int = 0
-    views: tuple[str, ...] = VIEWS
-    primary_only: bool = False
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The statistics that are asked for, but those of `trained`."""
-        return (PRIMARY,) if self.primary_only else MEASURES
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """Those for which something is trained."""
-        return () if self.primary_only else BLOCKWISE
-
-    @property
-    def apart(self) -> int:
-        """Fewest steps between two anchors."""
-        return self.spacing if self.spacing is not None else 2 * self.before
 
 
 class Row(NamedTuple):
@@ -119,40 +77,6 @@ class Lead(NamedTuple):
     half: tuple[float, ...]
 
 
-class Anchored(NamedTuple):
-    """The anchors of one kind on one market path.
-
-    Attributes:
-        episodes: its trajectories; `depths` of each, the fall, as a fraction, that makes an anchor; `bars` of each, the
-            anchors.
-        independent: how many of all of them have windows with nothing in common.
-    """
-
-    group: str
-    kind: Kind
-    window: Window
-    episodes: tuple[str, ...]
-    depths: tuple[float, ...]
-    bars: tuple[tuple[int, ...], ...]
-    independent: int
-
-
-class _Path(NamedTuple):
-    """One market path: its traces (places in the group), and where their decisions are on its clock."""
-
-    window: Window
-    members: list[int]
-    clock: Array
-    places: list[Places]
-
-
-class _Drawn(NamedTuple):
-    """The anchors of one path: for each of its traces [B, n] places in that trace; how many are independent."""
-
-    places: list[Places]
-    independent: int
-
-
 def study(traces: Sequence[Trace], probes: Sequence[Probe], design: Design) -> list[Row]:
     """All rows of all groups; Holm within a group over its primary ones."""
     with threadpool_limits(1, user_api="blas"):  # the same bits whatever the machine; and threads only wait here
@@ -170,16 +94,16 @@ def _study(traces: Sequence[Trace], probes: Sequence[Probe], design: Design) -> 
 
 
 def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design: Design) -> Iterator[Row]:
-    paths = list(_paths(traces))
+    paths = list(paths_of(traces))
     views = [
         [None if v is None else _seen(v, trace, design) for v, trace in zip(cloud.vectors, traces, strict=True)]
         for cloud in seen
     ]
     for kind in KINDS:
         rng = np.random.default_rng([design.seed, KINDS.index(kind)])
-        drawn = [_drawn(path, [traces[i] for i in path.members], kind, design, rng) for path in paths]
+        drawn = [arranged(path, [traces[i] for i in path.members], kind, design, rng) for path in paths]
         for cloud, held in zip(seen, views, strict=True):
-            counts = [_measured(path, each, held, design) for path, each in zip(paths, drawn, strict=True)]
+            counts = [measured(path, each, held, design) for path, each in zip(paths, drawn, strict=True)]
             n = sum(counts)
             if n < MINIMUM or not any(held):
                 said = "not enough" if any(held) else _unseen(cloud, traces)
@@ -187,20 +111,6 @@ def _of_group(group: str, traces: Sequence[Trace], seen: Sequence[Cloud], design
                 continue
             values, leads, kept = _values(paths, drawn, held, cloud, design)
             yield from _rows(group, cloud, kind, n, [paths[i] for i in kept], values, leads, design)
-
-
-def _measured(path: _Path, drawn: _Drawn, held: Sequence[Seen | None], design: Design) -> int:
-    """How many independent anchors of a path have a window before them in which this view is measured; where nothing is
-    seen at all, how many there are."""
-    if not any(held):
-        return drawn.independent
-    known: list[int] = []
-    for member, own, places in zip(path.members, drawn.places, path.places, strict=True):
-        view, observed = held[member], own[0]
-        if view is not None:
-            observed = observed[observed >= design.before]
-            known += places[observed[np.isfinite(view.series[observed - 1, 0])]].tolist()
-    return independent(known, 2 * design.before)
 
 
 def _unseen(cloud: Cloud, traces: Sequence[Trace]) -> str:
@@ -215,60 +125,11 @@ def _seen(vectors: Array, trace: Trace, design: Design) -> Seen:
     return Seen.of(vectors, trace, design.before, primary_only=design.primary_only)
 
 
-def _paths(traces: Sequence[Trace]) -> Iterator[_Path]:
-    """Traces that share bars, directly or through others, are of one path."""
-    for windows in clusters(trace.window for trace in traces):
-        members = [i for i, trace in enumerate(traces) if trace.window in windows]
-        clock = np.unique(np.concatenate([traces[i].decided for i in members]))
-        whole = windows[0]._replace(last=max(window.last for window in windows))
-        yield _Path(whole, members, clock, [np.searchsorted(clock, traces[i].decided) for i in members])
-
-
-def _drawn(path: _Path, traces: Sequence[Trace], kind: Kind, design: Design, rng: np.random.Generator) -> _Drawn:
-    """The anchors of a path, observed first, then as they could have been."""
-    w, steps = design.before, len(path.clock)
-    circle = Circle(w, steps - 1, design.apart)
-    anchors = [own for own, _ in _observed(path, traces, kind, design)]
-    moved = arrangements(anchors, circle, design.draws, rng)
-    made = []
-    for places, rows in zip(path.places, moved, strict=True):
-        back = np.full(steps, -1, dtype=np.intp)
-        back[places] = np.arange(len(places))
-        made.append(back[rows])
-    return _Drawn(made, independent([a for own in anchors for a in own], 2 * w))
-
-
-def _observed(path: _Path, traces: Sequence[Trace], kind: Kind, design: Design) -> Iterator[tuple[list[int], float]]:
-    """For each trace of a path its anchors, as steps of the path's clock, and the depth of a fall that makes one."""
-    for trace, places in zip(traces, path.places, strict=True):
-        level = trace.nav if kind == "own" else trace.market
-        depth = design.depth if design.depth is not None else usual_depth(level)
-        own = onsets(level, depth, design.apart) if 0.0 < depth < 1.0 else []
-        yield [int(places[a]) for a in own if design.before <= a < len(places)], depth
-
-
-def anchored(traces: Sequence[Trace], design: Design) -> Iterator[Anchored]:
-    """The anchors that `study` goes by: of each group and kind, path by path."""
-    for group in dict.fromkeys(trace.group for trace in traces):
-        own = [trace for trace in traces if trace.group == group]
-        paths = list(_paths(own))
-        for kind in KINDS:
-            for path in paths:
-                members = [own[i] for i in path.members]
-                found = list(_observed(path, members, kind, design))
-                yield Anchored(
-                    group, kind, path.window, tuple(trace.episode for trace in members),
-                    tuple(depth for _, depth in found),
-                    tuple(tuple(int(path.clock[a]) for a in places) for places, _ in found),
-                    independent([a for places, _ in found for a in places], 2 * design.before),
-                )  # fmt: skip
-
-
 def _values(
-    paths: Sequence[_Path], drawn: Sequence[_Drawn], held: Sequence[Seen | None], cloud: Cloud, design: Design
+    paths: Sequence[OnPath], drawn: Sequence[Arranged], held: Sequence[Seen | None], cloud: Cloud, design: Design
 ) -> tuple[Array, Array, list[int]]:
     """[P, B, S] statistics of each path with anchors, [P, B, L] its profile, and which paths they are."""
-    kept = [i for i, (path, each) in enumerate(zip(paths, drawn, strict=True)) if _speaks(path, each, held)]
+    kept = [i for i, (path, each) in enumerate(zip(paths, drawn, strict=True)) if speaks(path, each, held)]
     shape = len(kept), design.draws + 1
     own = len(design.measures)
     values = np.full((*shape, own + len(design.trained)), np.nan)
@@ -299,8 +160,8 @@ def _values(
 
 def _trained(
     kept: Sequence[int],
-    paths: Sequence[_Path],
-    drawn: Sequence[_Drawn],
+    paths: Sequence[OnPath],
+    drawn: Sequence[Arranged],
     held: Sequence[Seen | None],
     few: slice,
     design: Design,
@@ -311,19 +172,6 @@ def _trained(
             view = held[member]
             if view is not None and places.shape[1]:
                 yield row, view, Masks(places[few], len(view), design.before)
-
-
-def _speaks(path: _Path, drawn: _Drawn, held: Sequence[Seen | None]) -> bool:
-    """Has any trace of it something to see, and an anchor?"""
-    return any(
-        held[member] is not None and places.shape[1] > 0
-        for member, places in zip(path.members, drawn.places, strict=True)
-    )
-
-
-def profile_steps(design: Design) -> range:
-    """Ends of the windows of a profile, in steps after the last window before an anchor."""
-    return range(-2 * design.before, 2 * design.before + 1)
 
 
 def _mean(values: Array) -> Array:
@@ -340,7 +188,7 @@ def _rows(
     cloud: Cloud,
     kind: Kind,
     n: int,
-    paths: Sequence[_Path],
+    paths: Sequence[OnPath],
     values: Array,
     leads: Array,
     design: Design,
@@ -421,8 +269,3 @@ def _unadjusted(name: str, kind: Kind, view: str, p: float | None) -> str:
     if p is None:
         return "nothing to see"
     return "mechanical" if name == PRIMARY and _mechanical(kind, view) else "exploratory"
-
-
-def without_draws(design: Design) -> Design:
-    """The same, for values alone."""
-    return replace(design, draws=1, blockwise=1)

@@ -26,11 +26,12 @@ from tradearena.agents.card import AgentCard
 from tradearena.analysis.asked import Market
 from tradearena.analysis.pairs import Window as Path
 from tradearena.analysis.signatures.asked import asked
+from tradearena.analysis.signatures.design import Design
 from tradearena.analysis.signatures.lexical_probes import HashProbe, LsaProbe
 from tradearena.analysis.signatures.measures import PRIMARY
 from tradearena.analysis.signatures.probe import Probe
 from tradearena.analysis.signatures.published import published, speaks
-from tradearena.analysis.signatures.study import Design, study
+from tradearena.analysis.signatures.study import study
 from tradearena.analysis.signatures.trace import Trace
 from tradearena.market.design import Design as Bars
 from tradearena.market.synthetic import panel_of
