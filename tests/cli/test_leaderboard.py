@@ -103,7 +103,9 @@ def test_a_seed_that_was_ruined_counts_with_nothing_from_then_on():
     """Left out, three windows of ruins would leave the Sharpe ratio of the others as it is."""
     rows = [SimpleNamespace(status=status, root_hash=status) for status in ("complete", "ruined")]
     navs = np.array([100.0, 110.0, 121.0, 108.9]), np.array([100.0, 50.0, -10.0])
-    walked = [SimpleNamespace(nav=nav, bars_per_year=252.0, statuses=("ok",) * (len(nav) - 1)) for nav in navs]
+    walked = [
+        SimpleNamespace(nav=nav, bars_per_year=252.0, statuses=("ok",) * (len(nav) - 1), silent=0) for nav in navs
+    ]
     entry = leaderboard._entry({20: list(zip(rows, walked, strict=True))})
     assert entry.valid
     assert entry.returns == pytest.approx([(0.1 - 0.5) / 2, (0.1 - 1.2) / 2, (-0.1 + 0.0) / 2])

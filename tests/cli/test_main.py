@@ -285,10 +285,14 @@ def test_another_runtime_error_is_not_taken_for_ctrl_c(arena, recorded, monkeypa
 )
 def test_ctrl_c_ends_any_query(arena, recorded, query):
     """DuckDB hears signals in some of its work only, and neither in this."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is begun without one
     timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    answer = arena("sql", recorded, query)
-    timer.cancel()
+    try:
+        answer = arena("sql", recorded, query)
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGINT, before)
     assert (answer.code, answer.err) == (130, "error: stopped by Ctrl-C\n")
 
 

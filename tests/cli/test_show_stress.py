@@ -60,6 +60,15 @@ def test_what_is_no_result_is_named(tmp_path, capsys):
         show_stress([tmp_path / "alone.duckdb"], probes=[], design=design)
 
 
+def test_two_agents_of_one_name_are_not_taken_for_one(path, tmp_path):
+    card = tmp_path / "random.toml"
+    card.write_text('name = "random"\nkind = "momentum"\n')
+    plan = Plan(dataset(walk(4, bars=110, n=3)), FREE, Window(), (open_agent(str(card)),))
+    experiment.run(plan, tmp_path / "other.duckdb")
+    with pytest.raises(UsageError, match="more than one agent is called random in these files: their cards, pol"):
+        show_stress([path, tmp_path / "other.duckdb"], probes=[], design=DESIGN)
+
+
 def test_json_is_one_object_with_every_statistic(path, capsys):
     show_stress([path], probes=[], design=Design(before=3, depth=0.02, views=("intent",)), noise=["0.2"], json=True)
     out = capsys.readouterr().out

@@ -19,6 +19,7 @@ import numpy as np
 
 from tradearena.agents.card import VOICES, AgentCard, in_form, scripted
 from tradearena.analysis.asked import Market
+from tradearena.analysis.names import RECORDED
 from tradearena.analysis.signatures.asked import asked
 from tradearena.analysis.signatures.recorded import LeftOut, in_words, results
 from tradearena.analysis.signatures.trace import Trace, read
@@ -88,7 +89,7 @@ class Partners:
         halt: asked before every decision of those who are asked again; True stops.
 
     Raises:
-        UsageError: there is nothing to stress, or an episode stands in two files.
+        UsageError: there is nothing to stress, an episode stands in two files, or two agents bear one name.
         InvalidRun: no episode is a result.
         StoreError: a file cannot be read, or is not what it says.
     """
@@ -108,6 +109,7 @@ class Partners:
                 self.held[each.key] = each
         if self.left_out and not self.held:
             raise InvalidRun(f"no episode of these files can be stressed: {in_words(self.left_out, fewest)}")
+        _refuse_namesakes(self.held.values())
         _sound(self.held.values())
         self.bases = list(_bases(self.held.values()))
         if not self.bases:
@@ -168,6 +170,19 @@ def _bases(held: Iterable[Held]) -> Iterator[Held]:
     for each in plain:
         if each.mode == ("true" if each.agent in told else "hidden"):
             yield each
+
+
+def _refuse_namesakes(held: Iterable[Held]) -> None:
+    """The partner of one would be taken from the other."""
+    known: dict[str, tuple[str, str, int]] = {}
+    for each in held:
+        card = "" if each.agent.startswith(RECORDED) else each.row.agent_digest
+        who = card, each.policy.digest, each.row.every
+        if not each.form and known.setdefault(each.agent, who) != who:
+            raise UsageError(
+                f"more than one agent is called {each.agent} in these files: their cards, policies or rhythms differ; "
+                "name files of one at a time"
+            )
 
 
 def _on_file(path: Path, fewest: int, left_out: list[LeftOut]) -> Iterator[Held]:
