@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from stage import Links, asked, walk
+from stage import Links, asked, shaken, walk
 from strategies import few
 
 from tradearena.agents.agent import Seat
@@ -259,6 +259,30 @@ def test_nor_where_it_decides_at_one_bar_in_ten(guess: Guess, n: int) -> None:
         )
         print(said)
         assert mean - half > 0.6 if known else mean - half <= 0.5, said
+
+
+def test_where_bars_are_missing_donors_miss_as_many() -> None:
+    """As in the last bars before the first decision; of later ones nothing is known."""
+    whole, holes = walk(3, bars=90, n=5), walk(3, bars=90, n=5, gaps=0.2)
+    there, after = (invented(panel, FIRST, 7, 200) for panel in (holes, shaken(holes, FIRST)))
+    assert there.digest == after.digest
+    assert there.valid.mean() == pytest.approx(holes.valid[1 : FIRST + 1].mean(), abs=0.02)
+    assert there.tradable.mean() == pytest.approx(holes.tradable[1 : FIRST + 1].mean(), abs=0.02)
+    assert invented(whole, FIRST, 7, 200).valid.all()
+    found = {}
+    for name, panel in (("whole", whole), ("holes", holes)):
+        made = donors(panel, POLICY, FIRST, WORDING, open_agent("organism-stubborn"))
+        reports = [finding.rule for number in range(5) for report in made.reports(number, 40) for finding in report]
+        found[name] = {rule: reports.count(rule) / 200 for rule in ("pinned", "no-bar")}
+    reference, tally = RollingMarkowitz(holes, POLICY.reference), Tally(holes, POLICY.execution.initial_cash)
+    setting = Setting(holes, POLICY, Span(FIRST, 89, 1, 1), reference, feedback=lambda: Desk(truth, WORDING))
+    seat = Seat(1, lambda t: reference.at(t).weights, POLICY.limits)
+    asyncio.run(play(open_agent("organism-stubborn").seat(seat), setting, tally))
+    true = [finding.rule for step in tally.steps for finding in step.report.findings]
+    assert found["whole"] == {"pinned": 0.0, "no-bar": 0.0}
+    assert min(found["holes"].values()) > 0.0  # which of the two it is depends on what is held
+    missed = (true.count("pinned") + true.count("no-bar")) / len(tally.steps)
+    assert sum(found["holes"].values()) == pytest.approx(missed, rel=0.3)
 
 
 @pytest.mark.slow

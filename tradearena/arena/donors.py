@@ -1,9 +1,9 @@
 """Whom placebos are drawn from: the symbols of a dataset, its bars before the first decision and a policy come in, the
 audits of other portfolios in an invented market go out.
 
-The donors are organisms. They trade invented bars that have the same symbols and sectors, and per bar the
-volatility and the money volume that the dataset showed before the first decision; later bars are not looked at. Nothing
-in their audits can know of the episode they are told in.
+The donors are organisms. They trade invented bars that have the same symbols and sectors, per bar the volatility and
+the money volume that the dataset showed before the first decision, and its gaps of the last bars before it; later bars
+are not looked at. Nothing in their audits can know of the episode they are told in.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ SEED = 28_850
 
 COUPLED = 0.8
 """Correlation of a pair."""
+
+PATTERN = 60
+"""Last bars before the first decision, whose gaps are those of an invented market, over and over."""
 
 BARS = 21
 """Bars that donors are shown, one more than their lookback."""
@@ -114,7 +117,10 @@ def invented(panel: Panel, first: int, seed: int, bars: int) -> Panel:
     plain = Design(symbols=wide, sectors=K, bars=bars, seed=seed, coupled=coupled, dispersion=0.0)
     tape = synthesise(_scaled(panel, first, plain))
     pick = np.array(columns) % wide
-    prices = tuple(field[:, pick] for field in (tape.open, tape.high, tape.low, tape.close))
+    seen = slice(max(0, first + 1 - PATTERN), first + 1)
+    again = np.arange(bars) % (seen.stop - seen.start)
+    there, traded = panel.valid[seen][again], panel.tradable[seen][again]
+    prices = tuple(np.where(there, field[:, pick], np.nan) for field in (tape.open, tape.high, tape.low, tape.close))
     times = np.datetime64(0, "D") + np.arange(bars)
     volume = (
         tape.volume[:, pick] if np.isfinite(panel.volume[: first + 1]).all() else np.full((bars, len(pick)), np.inf)
@@ -124,7 +130,7 @@ def invented(panel: Panel, first: int, seed: int, bars: int) -> Panel:
         times,
         times + np.timedelta64(1, "h"),
         prices,  # type: ignore[arg-type]
-        volume,
+        np.where(traded, volume, 0.0),
         sectors=panel.sectors,
         bars_per_year=panel.bars_per_year,
     )
