@@ -253,7 +253,7 @@ def test_chance_follows_from_the_seed_and_the_number_of_the_request():
 
 
 def test_chance_gives_each_fault_its_share():
-    shares = {"429": 0.2, "500": 0.1, "hang": 0.1, "drop": 0.1, "cut": 0.1, "garbage": 0.1, "drip": 0.1}
+    shares = {"429": 0.1, "500": 0.1, "hang": 0.1, "drop": 0.1, "cut": 0.1, "garbage": 0.1, "drip": 0.1, "reset": 0.1}
     assert set(shares) == set(FAULTS)
     drawn_ones = drawn(1, shares, 5000)
     assert drawn_ones.count("usual") / 5000 == pytest.approx(0.2, abs=0.03)

@@ -477,6 +477,46 @@ def test_a_key_that_a_service_echoes_does_not_reach_the_record():
     assert "sk-test" not in repr((told, called))
 
 
+@pytest.mark.parametrize("name", [NAME, "hosted_vllm/m", "deepseek/m", "mistral/m"])
+def test_a_connection_that_is_reset_is_one_request_and_no_second_one_is_made_unseen(name, monkeypatch):
+    for key in ("DEEPSEEK_API_KEY", "MISTRAL_API_KEY"):
+        monkeypatch.setenv(key, KEY)
+    with ChatServer(lambda _: Answer(reset=True)) as server, pytest.raises(AgentError) as caught:
+        ask(server, model=name)
+    assert len(server.requests) == len(caught.value.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 30, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 31}},
+        {"prompt_tokens": 30},
+        {"prompt_tokens": 30, "completion_tokens": None},
+        {"prompt_tokens": 30, "completion_tokens": 0},
+    ],
+    ids=["more cached than read", "no output", "null output", "nothing written"],
+)
+def test_usage_that_cannot_be_is_unknown_and_charged_as_the_most(usage):
+    board = Switchboard(allowance=Allowance(cost=1.0))
+    prices = {"input": 1000.0, "output": 2000.0, "cached": 1.0}
+    with ChatServer(lambda _: Answer('{"target_weights": {}}', fields={"usage": usage})) as server:
+        (call,) = asyncio.run(voice(server, board, prices=prices, max_tokens=50).answer("a", "b")).calls
+    assert (call.input_tokens, call.cached_tokens, call.output_tokens, call.cost) == (None,) * 4
+
+
+@pytest.mark.parametrize("reason", ["model_length", "model_context_window_exceeded", "abort"])
+def test_a_reply_that_ends_for_want_of_room_is_cut_whatever_litellm_calls_it(reason):
+    with ChatServer(lambda _: Answer('{"target_weights": {}}', finish=reason)) as server:
+        assert ask(server).cut
+
+
+def test_a_moment_that_no_calendar_has_is_no_moment_to_come_back_at():
+    late = Answer(status=429, body=problem("slow"), headers={"Retry-After": f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"})
+    with ChatServer(sequence(late, "{}")) as server:
+        assert ask(server, attempts=2, backoff=0.01).text == "{}"
+    assert len(server.requests) == 2
+
+
 def test_answers_overlap_in_time():
     together = threading.Barrier(2, timeout=20)
 

@@ -221,6 +221,17 @@ def test_a_record_that_does_not_come_out_the_same_again_ends_in_an_error_that_na
     assert experiment.run(made(calls), path, again=True).failure is None
 
 
+def test_a_replicate_that_ended_in_an_error_is_taken_up_and_not_made_anew(path):
+    """What was paid for is not paid for twice; the first replicate is left alone."""
+    assert experiment.run(made(Calls()), path).failure is None
+    broken = Calls(raises_at=12)
+    assert isinstance(experiment.run(made(broken), path, again=True).failure, AgentError)
+    mended = Calls()
+    assert experiment.run(made(mended), path, again=True).failure is None
+    assert sorted(row.replicate for row in rows(path).values()) == [0, 1]
+    assert {row.status for row in rows(path).values()} == {"complete"}
+
+
 def test_progress_is_told_of_every_decision(path):
     told = []
     experiment.run(made(Calls(), every=7), path, progress=lambda standing: told.append(standing) or False)

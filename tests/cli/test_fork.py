@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import duckdb
@@ -57,9 +58,8 @@ def test_a_fork_says_what_it_shows_and_what_to_type_next(arena, talking):
     answer = arena("fork", path, "--at", 30, "-f", "hidden", "--home", ".")
     assert answer.code == 0
     lines = answer.out.splitlines()
-    assert lines[0].startswith(
-        f"fork of {path.rpartition('-')[2].removesuffix('.duckdb')}/{trunk['id']} at bar 30; policy standard"
-    )
+    named = f"fork of {path.rpartition('-')[2].removesuffix('.duckdb')}/{trunk['id']} at bar 30"
+    assert re.match(rf"{named}, link [0-9a-f]{{12}}; policy standard", lines[0])
     assert sum(trunk["id"] in line for line in lines) == 2
     assert any(line.strip().startswith("from 30") and " hidden " in line for line in lines)
     assert "Metrics are of whole episodes, the shared steps among them." in lines
@@ -132,6 +132,24 @@ def test_the_shared_steps_of_a_model_cost_nothing(arena, bars, desk):
     said = "SELECT t, seq, prompt, reply FROM exchange WHERE t < 22 ORDER BY t, seq"
     assert rows("y.duckdb", said) == rows("x.duckdb", said)
     assert arena("replay", "y.duckdb", "--verify").code == 0
+
+
+@pytest.mark.xdist_group("litellm")
+def test_forks_of_two_files_of_one_command_are_two(arena, bars, tmp_path):
+    """The same model answered otherwise: experiment, episode and bar are the same, and what is shared is not."""
+    roots, links = [], []
+    for weight in (0.2, 0.05):
+        with ChatServer(lambda _, weight=weight: json.dumps({"target_weights": {"TECH1": weight}})) as server:
+            card = tmp_path / "agents" / "asked.toml"
+            card.parent.mkdir(exist_ok=True)
+            parameters = f'model = "hosted_vllm/m"\napi_base = "{server.url}"\n'
+            card.write_text(f'name = "asked"\nkind = "llm"\n[parameters]\n{parameters}')
+            arena("run", "--agent", card, "--data", bars, "--steps", 6, "--out", f"{weight}.duckdb", "--json")
+            answer = arena("fork", f"{weight}.duckdb", "--at", 23, "-f", "hidden", "--json", "--home", ".")
+            assert answer.code == 0, answer.err
+            roots.append(only(answer)["root_hash"])
+            links.append(answer.json["experiment"])
+    assert len(set(roots)) == len(set(links)) == 2
 
 
 def test_an_open_loop_is_of_every_episode_or_of_one(arena, bars):

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import shutil
 
+import duckdb
 import pytest
 
 # ---------------------------------------------------------------------- list
+
+
+def test_a_time_that_no_calendar_has_takes_no_other_file_away(arena, recorded):
+    with duckdb.connect(str(recorded)) as db:
+        db.execute("UPDATE episode SET finished_at = '10000-01-01'")
+        db.execute("UPDATE experiment SET created_at = 'infinity'")
+    for words in (("list",), ("show", recorded), ("replay", recorded), ("replay", recorded, "--verify")):
+        answer = arena(*words)
+        assert answer.code == (1 if "--verify" in words else 0), answer.err
+    assert "episode.seal is " in answer.err
 
 
 def test_a_link_to_a_file_is_that_file(arena, recorded, bars, tmp_path):

@@ -102,7 +102,7 @@ def _asked_to_wait(chain: list[BaseException], now: float) -> float | None:
             pass
         try:
             return max(0.0, parsedate_to_datetime(stated).timestamp() - now)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     return None
 

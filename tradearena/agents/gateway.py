@@ -84,9 +84,18 @@ def load() -> Any:
             gc.collect()
             gc.freeze()
             atexit.register(gc.unfreeze)  # else modules that are torn down last complain of leaks
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+        AsyncHTTPHandler.single_connection_post_request = _not_again  # type: ignore[method-assign]
     hush()
     litellm.suppress_debug_info = litellm.disable_hf_tokenizer_download = _loaded = True
     return litellm
+
+
+async def _not_again(*_: object, **__: object) -> Any:
+    """Stands in for what litellm does where a connection broke: it would send the request once more, unseen, which the
+    service may charge for. Raises what it handles."""
+    raise sys.exception() or RuntimeError("a request is not repeated unseen")
 
 
 def hush() -> None:

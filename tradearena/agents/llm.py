@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -26,8 +27,12 @@ from tradearena.values import Call, Exchange
 _UNSENT = {"max_retries", "stream", "fake_stream", "json_mode", "extra_body"}
 """What litellm keeps among the parameters for its own use. `extra_body` is sent, but as what it holds."""
 
-_BROKEN_OFF = {"length", "content_filter", "error", "network_error"}
-"""Finish reasons of a reply that ends before its end. litellm calls the last two "stop" and sets the original aside."""
+_BROKEN_OFF = {
+    "length", "content_filter",
+    "error", "network_error", "abort", "model_length", "model_context_window_exceeded",
+}  # fmt: skip
+"""Finish reasons of a reply that ends before its end. litellm calls all but the first two "stop" and sets the original
+aside."""
 
 COUNTABLE = 2**31 - 1
 """More tokens than that, or fewer than none, are no count: what a service says is not taken on trust."""
@@ -230,18 +235,21 @@ class LanguageModel:
         return reply, self._counted(call, response)
 
     def _counted(self, call: Call, response: Any) -> Call:
-        """The entry with tokens and cost; None where unknown, for which litellm writes 0."""
+        """The entry with tokens and cost; None where unknown, for which litellm writes 0, and where it cannot be: more
+        tokens known from before than were read, or an answer of none. What is unknown is charged as the most."""
         usage = getattr(response, "usage", None)
         if not usage or not usage.prompt_tokens:  # no prompt has none: the service says nothing
             return call
         cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
         thought = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
         counts = (usage.prompt_tokens, cached or 0, usage.completion_tokens, thought or 0)
-        if not all(0 <= count <= COUNTABLE for count in counts):
+        if not all(0 <= count <= COUNTABLE for count in counts) or counts[1] > counts[0] or not counts[2]:
             return call
         cost = None
         if not self.model.prices:
             cost = (getattr(response, "_hidden_params", None) or {}).get("response_cost") or None  # by litellm's list
+        if cost is not None and not 0.0 <= cost < math.inf:
+            cost = None
         if cost is None and self._prices:
             cost = self._prices.of(usage.prompt_tokens, cached or 0, usage.completion_tokens)
         return call._replace(

@@ -172,7 +172,11 @@ def fork(
         for mode in dict.fromkeys(modes if card.reads_feedback else ("hidden",)):
             said = "" if mode == "hidden" else wording
             episodes.append(Planned(candidate, mode, seed, span, said, origin, before))
-    rule = f"{origin}" + (f" steps={steps}" if steps else "") + (f" carry={carry}" if carry != "trunk" else "")
+    rule = (
+        f"{origin}, link {link[:12]}"
+        + (f" steps={steps}" if steps else "")
+        + (f" carry={carry}" if carry != "trunk" else "")
+    )
     return Branches(trunk.dataset, policy, rule, tuple(episodes))
 
 
@@ -228,7 +232,13 @@ def _replayed(trunk: Trunk, latency: int) -> Planned:
             f"no decision of episode {row.id} would be filled within its bars, {row.first} to {row.last}: orders wait "
             f"{latency} bars; choose a smaller --latency"
         )
-    candidate = Candidate(trunk.card, 0, None, lambda _seat: _Recalling(made), source=f"{origin} {row.root_hash}")
+    candidate = Candidate(
+        trunk.card,
+        0,
+        None,
+        lambda _seat: _Recalling(made),
+        source=f"{origin} {row.root_hash or trunk.steps[-1].link.hex()}",
+    )
     return Planned(candidate, "hidden", row.seed, span, "", origin)
 
 

@@ -26,6 +26,7 @@ from tradearena.errors import Interrupted, Limited, StoreError, TradeArenaError
 from tradearena.store import files
 from tradearena.store.committer import Committer
 from tradearena.store.reader import Reader
+from tradearena.store.recorder import ANEW
 from tradearena.store.recovery import mend
 from tradearena.store.rows import EpisodeRow, Recorded
 from tradearena.store.schema import DONE, ENGINE
@@ -184,11 +185,11 @@ def _due(path: Path, plan: Programme, *, again: bool) -> tuple[tuple[str, ...], 
 
 
 def _replicate(planned: Sequence[Planned], known: Mapping[str, EpisodeRow]) -> int:
-    """The number of a new replicate: one more than the newest of these episodes has on file. If one of the newest was
-    cut short, the number of that: it is taken up instead."""
+    """The number of a new replicate: one more than the newest of these episodes has on file. If one of the newest did
+    not come to its end, the number of that: it is taken up instead, unless it can never come out the same again."""
     for number in range(max((row.replicate for row in known.values()), default=-1), -1, -1):
         held = [known[name] for each in planned if (name := _id(each, number)) in known]
-        if any(row.status not in (*DONE, "error") for row in held):
+        if any(row.status not in DONE and ANEW not in (row.error or "") for row in held):
             return number
         if held:
             return number + 1

@@ -50,7 +50,7 @@ def list_files(home: options.Home = None, json: options.Json = False) -> None:
     rows = []
     for each in found:
         count = f"{each['episodes']}" + (f" ({each['unfinished']} unfinished)" if each["unfinished"] else "")
-        place = [each["id"], each["dataset"], each["policy"], each["created_at"][:16]]
+        place = [each["id"], each["dataset"], each["policy"], (each["created_at"] or "")[:16]]
         rows.append([*place, count, ", ".join(each["agents"])])
     report.print_table(["id", "dataset", "policy", "created", "episodes", "agents"], rows)
 

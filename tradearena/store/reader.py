@@ -38,6 +38,8 @@ explain one by its analysis carries it out as well."""
 BITE = 10_000
 """Rows of an answer that are fetched at a time: between two bites Ctrl-C is heard."""
 
+_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+
 _TIMES = {"created_at", "started_at", "finished_at"}
 
 
@@ -332,7 +334,8 @@ def _shown(place: int, kind: str) -> str:
 
 
 def stamp(microseconds: int | None) -> str | None:
-    """ISO-8601 with Z."""
-    if microseconds is None:
+    """ISO-8601 with Z; None where there is none, or none that a calendar has: the seal tells of that."""
+    try:
+        return None if microseconds is None else f"{datetime.fromtimestamp(microseconds // 10**6, tz=UTC):{_STAMP}}"
+    except (ValueError, OverflowError):
         return None
-    return datetime.fromtimestamp(microseconds / 1e6, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,6 +16,9 @@ from tradearena.values import Call, Decision, Exchange, Fill, Mark, RiskReport, 
 if TYPE_CHECKING:
     from tradearena.store.steps import Held
 
+ANEW = "start a new replicate with --again"
+"""What is left to do where a record does not come out the same again."""
+
 MOST = 2_000
 """Steps of an episode that wait: so many only where another process holds the file and keeps commits from it."""
 
@@ -80,7 +83,7 @@ class Recorder:
         elif known[here] != self._link:
             raise DivergedError(
                 f"episode {self.episode}, bar {step.t}: the recorded step does not come out the same again; the file "
-                "was changed, or another version or processor computed it; start a new replicate with --again"
+                f"was changed, or another version or processor computed it; {ANEW}"
             )
         return step.report
 

@@ -28,7 +28,8 @@ class Answer:
         cut: the connection is closed in the middle of the body.
         headers: of the answer, such as Retry-After; they replace those of the same name.
         drop: the connection is closed before the first byte.
-        hang: the same, after so many seconds; `math.inf`: when the server closes.
+        reset: the same, and the connection is reset (TCP RST), as by a machine that fails.
+        hang: the connection is closed before the first byte, after so many seconds; `math.inf`: when the server closes.
         cached: tokens of the prompt that are said to have been in a cache.
         reasoning: tokens of thought, said to be among those of the completion.
         tool_calls: names and arguments; arguments that are text are sent as they are.
@@ -44,6 +45,7 @@ class Answer:
     cut: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
+    reset: bool = False
     hang: float = 0.0
     cached: int | None = None
     reasoning: int | None = None
@@ -57,6 +59,7 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
     "500": {"status": 500, "body": '{"error": {"message": "oops"}}'},
     "hang": {"hang": math.inf},
     "drop": {"drop": True},
+    "reset": {"reset": True},
     "cut": {"cut": True},
     "garbage": {"body": b"<html>\xff\x00 502 Bad Gateway"},
     "drip": {"drip": 0.001},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import struct
 import sys
 import threading
 import time
@@ -123,8 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             body = json.dumps(completion(asked["model"], asked["messages"], answer, number))
         whole, drips = body.encode() if isinstance(body, str) else body, _DRIPS if answer.drip else 0
-        if not self._wait(answer.hang or answer.wait) or answer.hang or answer.drop:
+        if not self._wait(answer.hang or answer.wait) or answer.hang or answer.drop or answer.reset:
             self.close_connection = True
+            if answer.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                for end in (self.rfile, self.wfile, self.connection):
+                    end.close()
             return
         self.send_response(answer.status)
         headers = {"Content-Type": "application/json", "Content-Length": str(drips + len(whole))}
