@@ -236,14 +236,16 @@ class LanguageModel:
 
     def _counted(self, call: Call, response: Any) -> Call:
         """The entry with tokens and cost; None where unknown, for which litellm writes 0, and where it cannot be: more
-        tokens known from before than were read, or an answer of none. What is unknown is charged as the most."""
+        tokens known from before than were read, or words of none. What is unknown is charged as the most."""
         usage = getattr(response, "usage", None)
         if not usage or not usage.prompt_tokens:  # no prompt has none: the service says nothing
             return call
         cached = getattr(usage.prompt_tokens_details, "cached_tokens", None)
         thought = getattr(usage.completion_tokens_details, "reasoning_tokens", None)
         counts = (usage.prompt_tokens, cached or 0, usage.completion_tokens, thought or 0)
-        if not all(0 <= count <= COUNTABLE for count in counts) or counts[1] > counts[0] or not counts[2]:
+        if not all(0 <= count <= COUNTABLE for count in counts) or counts[1] > counts[0]:
+            return call
+        if response.choices[0].message.content and not counts[2]:
             return call
         cost = None
         if not self.model.prices:

@@ -42,6 +42,6 @@ def _pattern() -> re.Pattern[str]:
     """A run of characters of East Asia, or a word: letters and digits with the marks that NFKC leaves standing by
     themselves, as vowels of Hindi do."""
     marks = "".join(char for code in range(0x300, 0x3000) if unicodedata.category(char := chr(code))[0] == "M")
-    part = rf"(?:[^\W_{_CJK}]++[{marks}]*+)++"
+    part = rf"(?:[^\W_{_CJK}]+[{marks}]*)+"
     inner = r"[-'_]|(?<=\d)\.(?=\d)|(?<=\d),(?=\d{3}(?!\d))"
-    return re.compile(rf"([{_CJK}]++)|({part}(?:(?:{inner}){part})*+)")
+    return re.compile(rf"([{_CJK}]+)|({part}(?:(?:{inner}){part})*)")
