@@ -40,7 +40,7 @@ def words(text: str) -> list[str]:
 @cache
 def _pattern() -> re.Pattern[str]:
     """A run of characters of East Asia, or a word: letters and digits with the marks that NFKC leaves standing by
-    themselves, as vowels of Hindi do."""
+    themselves, as vowels of Hindi do. No repeat is possessive: before Python 3.11.5 those of groups lose characters."""
     marks = "".join(char for code in range(0x300, 0x3000) if unicodedata.category(char := chr(code))[0] == "M")
     part = rf"(?:[^\W_{_CJK}]+[{marks}]*)+"
     inner = r"[-'_]|(?<=\d)\.(?=\d)|(?<=\d),(?=\d{3}(?!\d))"
